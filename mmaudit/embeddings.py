@@ -1,0 +1,106 @@
+"""Paired embeddings: what an encoder served for n pairs, and what is scored."""
+
+import dataclasses
+import functools
+import hashlib
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.errors import InputError
+
+__all__ = ["Embeddings", "Similarity", "unit_rows"]
+
+Similarity = Literal["cosine", "dot"]
+FloatArray = npt.NDArray[np.float64]
+
+
+def unit_rows(z: npt.ArrayLike) -> FloatArray:
+    """Return ``z`` (n, d) with every row divided by its L2 norm, in float64.
+
+    Rows without a direction, zero or not finite, come back zero. The row maximum is divided out first, so neither denormal nor huge rows under- or overflow.
+    """
+    z64 = np.asarray(z, dtype=np.float64)
+    peak = np.max(np.abs(z64), axis=1, keepdims=True, initial=0.0)
+    scaled = np.divide(z64, peak, out=np.zeros_like(z64), where=(peak > 0) & np.isfinite(peak))
+    norm = np.linalg.norm(scaled, axis=1, keepdims=True)
+    unit: FloatArray = np.divide(scaled, norm, out=np.zeros_like(scaled), where=norm > 0)
+    return unit
+
+
+@dataclasses.dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of n pairs, row i of ``x`` claimed to match row i of ``y``.
+
+    ``x`` and ``y`` are float32 of shape (n, d), as the encoder served them; ``modalities`` names them in
+    that order. ``similarity`` says how they are compared: ``cosine`` (rows are normalised first) or ``dot``
+    (as served, norms included). Raises :class:`InputError` on anything that is not two finite float
+    matrices of one shape.
+    """
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.float32]
+    modalities: tuple[str, str] = ("image", "text")
+    similarity: Similarity = "cosine"
+
+    def __post_init__(self) -> None:
+        """Convert to float32 and refuse what no similarity is defined on."""
+        for side, modality in zip(("x", "y"), self.modalities, strict=True):
+            z = np.asarray(getattr(self, side))
+            if z.ndim != 2:
+                raise InputError(f"{modality} embeddings have shape {z.shape}; expected (items, width)")
+            if z.dtype.kind not in "fiu":
+                raise InputError(f"{modality} embeddings have dtype {z.dtype}; expected a real number type")
+            with np.errstate(over="ignore"):
+                z = np.ascontiguousarray(z, dtype=np.float32)
+            bad = ~np.isfinite(z).all(axis=1)
+            if bad.any():
+                raise InputError(
+                    f"{modality} embeddings hold NaN or infinity in {int(bad.sum())} of {len(z)} rows "
+                    f"(first: row {int(np.argmax(bad))}); mend the encoder or drop these items"
+                )
+            object.__setattr__(self, side, z)
+        if len(self.x) != len(self.y):
+            raise InputError(
+                f"{len(self.x)} {self.modalities[0]} rows but {len(self.y)} {self.modalities[1]} rows; "
+                "give one row a pair, in the same order"
+            )
+        if self.x.shape[1] != self.y.shape[1]:
+            raise InputError(
+                f"{self.modalities[0]} embeddings are {self.x.shape[1]} wide, {self.modalities[1]} "
+                f"embeddings {self.y.shape[1]}; both must live in one space"
+            )
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.x)
+
+    @property
+    def width(self) -> int:
+        """The number of dimensions."""
+        return int(self.x.shape[1])
+
+    @functools.cached_property
+    def scored(self) -> tuple[FloatArray, FloatArray]:
+        """The two float64 matrices whose inner products are the similarities."""
+        if self.similarity == "cosine":
+            return unit_rows(self.x), unit_rows(self.y)
+        return self.x.astype(np.float64), self.y.astype(np.float64)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over shape, comparison rule and both matrices."""
+        h = hashlib.sha256(f"{self.x.shape}|{self.modalities}|{self.similarity}|".encode())
+        h.update(self.x.tobytes())
+        h.update(self.y.tobytes())
+        return h.hexdigest()
+
+    def swapped(self) -> "Embeddings":
+        """Return the mirror image: ``y`` in the place of ``x``."""
+        return Embeddings(self.y, self.x, (self.modalities[1], self.modalities[0]), self.similarity)
+
+    def take(self, rows: npt.ArrayLike) -> "Embeddings":
+        """Return the pairs at ``rows`` (integer indices or a boolean mask)."""
+        index = np.asarray(rows)
+        return Embeddings(self.x[index], self.y[index], self.modalities, self.similarity)

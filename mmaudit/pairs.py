@@ -1,0 +1,74 @@
+"""Claimed pairs of inputs, and what is known about them."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.errors import InputError
+
+__all__ = ["IntArray", "Pairs", "Renderer"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Renderer(Protocol):
+    """Renders the audited items again; what a synthetic world can do and a fixed data set cannot."""
+
+    def redrawn(self, seed: int) -> "Pairs":
+        """Return the same items with every nuisance drawn anew, independently in the two modalities."""
+
+    def twins(self, groups: int, size: int, seed: int) -> "Pairs":
+        """Return ``groups * size`` pairs, rows ``g*size .. g*size+size-1`` being twins: items of identical
+        factors whose noise and nuisance are drawn independently (within a pair the nuisance stays shared
+        exactly as in the audited data).
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """n claimed pairs. ``inputs`` maps each of two modality names to n inputs of any kind.
+
+    ``groups`` (n,) int: items of one group mean the same, so all of them are correct answers; ``None``:
+    every item is its own group. ``factors`` and ``nuisance`` map a name to (n,) integer codes: what the
+    items mean, and what they must not be matched by (watermark, source, template). ``trusted`` (n,) bool
+    marks pairs known to be right; ``None``: none is known. Raises :class:`InputError` on unequal lengths.
+    """
+
+    inputs: Mapping[str, Sequence[Any] | npt.NDArray[Any]]
+    groups: IntArray | None = None
+    factors: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    nuisance: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    trusted: npt.NDArray[np.bool_] | None = None
+    renderer: Renderer | None = None
+    name: str = "pairs"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Check counts once, so that no diagnostic has to."""
+        if len(self.inputs) != 2:
+            raise InputError(f"pairs need exactly two modalities, got {sorted(self.inputs) or 'none'}")
+        counts = {name: len(column) for name, column in self.inputs.items()}
+        if len(set(counts.values())) != 1:
+            raise InputError(
+                f"unequal counts: {counts}; give one input a pair in each modality, in the same order"
+            )
+        n = next(iter(counts.values()))
+        columns: dict[str, Any] = {"groups": self.groups, "trusted": self.trusted}
+        columns |= {f"factor {k!r}": v for k, v in self.factors.items()}
+        columns |= {f"nuisance {k!r}": v for k, v in self.nuisance.items()}
+        for label, column in columns.items():
+            if column is not None and np.shape(column) != (n,):
+                raise InputError(f"{label} has shape {np.shape(column)}; expected ({n},), one value a pair")
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(next(iter(self.inputs.values())))
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """The two modality names, in the order of ``inputs``."""
+        first, second = self.inputs
+        return first, second

@@ -1,0 +1,194 @@
+"""The settings of an audit: one flat record, resolved and hashed before anything is measured."""
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from mmaudit.errors import SettingsError
+
+__all__ = ["Profile", "Settings", "did_you_mean", "load", "read_pyproject"]
+
+Profile = Literal["smoke", "ci", "full"]
+Range = tuple[float | None, float | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an audit was asked to do.
+
+    ``profile``: how much is run. ``seed``: root of every random stream. ``confidence``: level of the stated
+    intervals. ``alpha``: family-wise error rate of all rejections together. ``inconclusive``: what an
+    interval across its limit does to a test. ``require``: checks, or kinds of access, whose lack is a failure
+    and not a skip. ``limits``: check name to the closed range ``(low, high)`` that replaces the catalogue's
+    (``None``: that side is open). ``subject`` and ``data``: where they come from, ``None`` for the built-in
+    ones. ``out``: the folder that bundles are written to.
+    """
+
+    profile: Profile = "ci"
+    seed: int = 7
+    confidence: float = 0.95
+    alpha: float = 0.05
+    inconclusive: Literal["fail", "pass"] = "fail"
+    require: tuple[str, ...] = ()
+    limits: Mapping[str, Range] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    subject: str | None = None
+    data: str | None = None
+    out: str = "mmaudit-out"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as exact builtin types.
+
+        ``out`` is left out, and of a subject's path only the file name is kept: where things lie on a
+        machine is no part of the evidence, and two equal audits must have equal settings.
+        """
+        row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "out"}
+        row["require"] = list(self.require)
+        row["limits"] = {name: {"low": low, "high": high} for name, (low, high) in self.limits.items()}
+        if self.subject is not None and ":" not in _after_drive(self.subject):
+            row["subject"] = Path(self.subject).name
+        return row
+
+    def digest(self) -> str:
+        """Return the SHA-256 (hex) of the canonical JSON (RFC 8785) of :meth:`as_dict`."""
+        import rfc8785
+
+        return hashlib.sha256(rfc8785.dumps(self.as_dict())).hexdigest()
+
+
+def _after_drive(spec: str) -> str:
+    return spec[2:] if spec[1:2] == ":" else spec
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the way out of a misspelling: the closest known word, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+def load(
+    table: Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    checks: Collection[str],
+    access: Collection[str] = (),
+) -> Settings:
+    """Return validated settings: the defaults, under ``table``, under ``overrides`` (``None``: not given).
+
+    ``checks`` are the names that ``limits`` may set, ``checks`` and ``access`` those that ``require`` may
+    name. Raises :class:`SettingsError`, one line, on an unknown name or a value of the wrong type or range.
+    """
+    given = dict(table) | {key: value for key, value in (overrides or {}).items() if value is not None}
+    rules: dict[str, Callable[[str, Any], Any]] = {
+        "profile": functools.partial(_choice, choices=("smoke", "ci", "full")),
+        "seed": _seed,
+        "confidence": functools.partial(_share, low=0.5, high=1.0),
+        "alpha": functools.partial(_share, low=0.0, high=0.5),
+        "inconclusive": functools.partial(_choice, choices=("fail", "pass")),
+        "require": functools.partial(_names, known=(*checks, *access)),
+        "limits": functools.partial(_limits, checks=checks),
+        "subject": _text,
+        "data": _text,
+        "out": _text,
+    }
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in rules:
+            raise SettingsError(f"unknown mmaudit setting {key!r}; {did_you_mean(key, rules)}")
+        values[key] = rules[key](key, value)
+    return Settings(**values)
+
+
+def read_pyproject(path: Path) -> dict[str, Any]:
+    """Return ``[tool.mmaudit]`` of the TOML file at ``path``, empty where either is missing.
+
+    Raises :class:`SettingsError` where the file cannot be read or the entry is no table.
+    """
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot read {path.name}: {str(error).splitlines()[0]}") from error
+    table = document.get("tool", {}).get("mmaudit", {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path.name}: [tool.mmaudit] is {table!r}; expected a table")
+    return table
+
+
+def _wrong(key: str, value: Any, expected: str) -> SettingsError:
+    return SettingsError(f"mmaudit setting {key!r} is {value!r}; expected {expected}")
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(key, value, "a non-empty string")
+    return value
+
+
+def _choice(key: str, value: Any, *, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise _wrong(key, value, " or ".join(repr(c) for c in choices))
+    return str(value)
+
+
+def _seed(key: str, value: Any) -> int:
+    # 2**53: what JSON (RFC 8785) can carry exactly.
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 2**53:
+        raise _wrong(key, value, "a whole number from 0 to 2**53")
+    return value
+
+
+def _number(key: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise _wrong(key, value, "a finite number")
+    return float(value)
+
+
+def _share(key: str, value: Any, *, low: float, high: float) -> float:
+    number = _number(key, value)
+    if not low < number < high:
+        raise _wrong(key, value, f"a number between {low:g} and {high:g}, both excluded")
+    return number
+
+
+def _names(key: str, value: Any, *, known: Collection[str]) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise _wrong(key, value, "a list of names")
+    for name in value:
+        if name not in known:
+            raise SettingsError(f"mmaudit setting {key!r} names {name!r}; {did_you_mean(name, known)}")
+    return tuple(dict.fromkeys(value))
+
+
+def _limits(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, Range]:
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, "a table of check names")
+    ranges: dict[str, Range] = {}
+    for name, limit in value.items():
+        if name not in checks:
+            raise SettingsError(
+                f"mmaudit limit for {name!r}, which is no check; {did_you_mean(name, checks)}"
+            )
+        label = f"{key}.{name}"
+        if not isinstance(limit, Mapping) or not limit or not set(limit) <= {"low", "high"}:
+            raise _wrong(label, limit, "a table {low = …, high = …} with at least one of the two")
+        low, high = (
+            _number(f"{label}.{end}", limit[end]) if end in limit else None for end in ("low", "high")
+        )
+        if low is not None and high is not None and low > high:
+            raise _wrong(label, limit, "low ≤ high")
+        ranges[name] = (low, high)
+    return MappingProxyType(ranges)
