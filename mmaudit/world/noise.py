@@ -1,0 +1,46 @@
+"""Noise that belongs to an item: whichever items are asked for, in any order, each gets the same bytes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.pairs import IntArray
+from mmaudit.seeds import generator
+
+__all__ = ["choices", "normals", "places_by_block"]
+
+Path = tuple[str | int, ...]
+
+BLOCK = 64
+"""Items drawn from one stream: a stream an item would cost 20 µs each. Another value is another world."""
+
+
+def normals(seed: int, path: Path, index: IntArray, width: int) -> npt.NDArray[np.float32]:
+    """Return (k, width) float32 standard normal noise of the items ``index`` (k,)."""
+    drawn = np.empty((len(index), width), dtype=np.float32)
+    for here in places_by_block(index):
+        rng, rows = _stream(seed, path, index[here])
+        drawn[here] = rng.standard_normal((BLOCK, width), dtype=np.float32)[rows]
+    return drawn
+
+
+def choices(seed: int, path: Path, index: IntArray, options: int) -> IntArray:
+    """Return (k,) int64 uniform draws from [0, options) of the items ``index`` (k,)."""
+    drawn = np.empty(len(index), dtype=np.int64)
+    for here in places_by_block(index):
+        rng, rows = _stream(seed, path, index[here])
+        drawn[here] = rng.integers(options, size=BLOCK)[rows]
+    return drawn
+
+
+def places_by_block(index: IntArray) -> Iterator[IntArray]:
+    """Yield the places in ``index`` (k,) of the items of one block after another; together they are all k."""
+    block = index // BLOCK
+    for b in np.unique(block):
+        yield np.flatnonzero(block == b)
+
+
+def _stream(seed: int, path: Path, index: IntArray) -> tuple[np.random.Generator, IntArray]:
+    """Return the stream of the one block that ``index`` lies in, and the items' rows within the block."""
+    return generator(seed, *path, int(index[0]) // BLOCK), index % BLOCK
