@@ -1,0 +1,92 @@
+"""Diagnostics: pure functions of arrays, one family a file, each returning :class:`Measurement` objects."""
+
+from mmaudit.diagnostics._arrays import per_side
+from mmaudit.diagnostics.correlation import canonical_correlations, linear_cka, ridge_cca
+from mmaudit.diagnostics.corruption import (
+    early_loss_separation,
+    mispairing_rate,
+    pair_losses,
+    suspects,
+    tail_excess,
+)
+from mmaudit.diagnostics.dominance import embedding_gradient_ratio, gradient_ratio, movement_ratio
+from mmaudit.diagnostics.geometry import (
+    RankKind,
+    alignment,
+    alpha_req,
+    centred_rankme,
+    distinct_share,
+    effective_rank,
+    mean_cosine,
+    modality_gap,
+    norm_leak,
+    rank_asymmetry,
+    rank_share,
+    rankme,
+    separation,
+    spectrum,
+    uniformity,
+    variance,
+)
+from mmaudit.diagnostics.hubness import hub_items, hubness, neighbour_counts
+from mmaudit.diagnostics.influence import one_step_influence
+from mmaudit.diagnostics.information import mi_proxy, v_information
+from mmaudit.diagnostics.retrieval import (
+    Ranks,
+    mean_recall,
+    median_rank,
+    mrr,
+    pair_discrimination,
+    ranks,
+    recall,
+)
+from mmaudit.diagnostics.shortcut import counterfactual_drop, matched_negative_drop, twin_accuracy
+from mmaudit.diagnostics.symmetry import symmetry_gap
+
+__all__ = [
+    "RankKind",
+    "Ranks",
+    "alignment",
+    "alpha_req",
+    "canonical_correlations",
+    "centred_rankme",
+    "counterfactual_drop",
+    "distinct_share",
+    "early_loss_separation",
+    "effective_rank",
+    "embedding_gradient_ratio",
+    "gradient_ratio",
+    "hub_items",
+    "hubness",
+    "linear_cka",
+    "matched_negative_drop",
+    "mean_cosine",
+    "mean_recall",
+    "median_rank",
+    "mi_proxy",
+    "mispairing_rate",
+    "modality_gap",
+    "movement_ratio",
+    "mrr",
+    "neighbour_counts",
+    "norm_leak",
+    "one_step_influence",
+    "pair_discrimination",
+    "pair_losses",
+    "per_side",
+    "rank_asymmetry",
+    "rank_share",
+    "rankme",
+    "ranks",
+    "recall",
+    "ridge_cca",
+    "separation",
+    "spectrum",
+    "suspects",
+    "symmetry_gap",
+    "tail_excess",
+    "twin_accuracy",
+    "uniformity",
+    "v_information",
+    "variance",
+]

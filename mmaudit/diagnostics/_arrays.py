@@ -1,0 +1,66 @@
+"""What every diagnostic of embeddings does first: one matrix, in float64, in blocks, side by side."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.embeddings import Embeddings
+from mmaudit.errors import InputError
+from mmaudit.measurement import Measurement
+
+__all__ = ["RESOLUTION", "FloatArray", "as_matrix", "blocks", "named", "per_side"]
+
+FloatArray = npt.NDArray[np.float64]
+
+RESOLUTION = 1e-6
+"""Relative differences below this are rounding: encoders answer in float32 at best, and the same item
+encoded in another batch comes back this close."""
+
+
+def as_matrix(z: npt.ArrayLike) -> FloatArray:
+    """Return ``z`` as float64 of shape (items, width).
+
+    Raises :class:`InputError` unless it is a real matrix whose entries float32 can hold.
+    """
+    array = np.asarray(z)
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise InputError(
+            f"embeddings have shape {array.shape}, dtype {array.dtype}; expected a real matrix (items, width)"
+        )
+    matrix = array.astype(np.float64)
+    within = np.abs(matrix) <= np.finfo(np.float32).max
+    if not within.all():
+        bad = int((~within).any(axis=1).sum())
+        raise InputError(
+            f"embeddings hold NaN, infinity or more than float32 can in {bad} rows; drop these items"
+        )
+    return matrix
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most ``size`` that cover ``range(n)``. Raises :class:`InputError` below size 1."""
+    if size < 1:
+        raise InputError(f"block is {size}; give at least 1 row a block")
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def named(*parts: str) -> str:
+    """Join the non-empty ``parts`` of a measurement's name: diagnostic, modality, factor."""
+    return "_".join(part for part in parts if part)
+
+
+def per_side(
+    diagnostic: Callable[..., Measurement], embeddings: Embeddings, **options: Any
+) -> tuple[Measurement, Measurement]:
+    """Apply a one-matrix ``diagnostic`` to the two scored matrices of ``embeddings``.
+
+    The measurements are named after their modality (``rankme_image``, ``rankme_text``); ``options`` are
+    passed on.
+    """
+    first, second = (
+        diagnostic(z, modality=modality, **options)
+        for z, modality in zip(embeddings.scored, embeddings.modalities, strict=True)
+    )
+    return first, second

@@ -1,0 +1,208 @@
+"""Linear correspondence of the two modalities: canonical correlations and centred kernel alignment."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit import inference
+from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.embeddings import Embeddings, unit_rows
+from mmaudit.errors import InputError
+from mmaudit.measurement import Measurement
+from mmaudit.seeds import generator
+
+__all__ = ["canonical_correlations", "linear_cka", "ridge_cca"]
+
+
+def _centred(z: FloatArray) -> FloatArray:
+    """Return ``z`` (n, d) over its peak, less its mean row; exactly zero where rows differ by rounding."""
+    peak = np.abs(z).max(initial=0.0)
+    scaled = z / peak if peak > 0 else z
+    centred = scaled - scaled.mean(axis=0)
+    return centred if np.abs(centred).max(initial=0.0) > RESOLUTION else np.zeros_like(centred)
+
+
+def _whitening(z: FloatArray, ridge: float) -> FloatArray:
+    """Return (d, r) axes that whiten centred ``z``, the variance of each raised by ridge · mean variance.
+
+    By SVD, so that axes without variance are left out instead of inverted.
+    """
+    _, singular, axes = np.linalg.svd(z, full_matrices=False)
+    kept = singular > RESOLUTION * singular.max(initial=0.0)
+    variances = singular[kept] ** 2 / len(z)
+    scale = np.sqrt(variances + ridge * variances.sum() / z.shape[1])
+    whitening: FloatArray = axes[kept].T / scale
+    return whitening
+
+
+def _standardised(z: FloatArray) -> FloatArray:
+    """Return the columns of ``z`` with mean 0 and variance 1; a column that does not vary becomes zero."""
+    centred = z - z.mean(axis=0)
+    deviation = np.sqrt((centred**2).mean(axis=0))
+    varies = deviation > RESOLUTION * np.abs(z).max(initial=0.0)
+    standardised: FloatArray = np.divide(centred, deviation, out=np.zeros_like(centred), where=varies)
+    return standardised
+
+
+def canonical_correlations(
+    embeddings: Embeddings, *, top: int = 8, ridge: float = 0.1, seed: int = 0, confidence: float = 0.95
+) -> Measurement:
+    """Mean of the ``top`` canonical correlations, *held out*: directions from one half, scored on the other.
+
+    Hotelling 1936, regularised (Vinod 1976) with ``ridge`` times the mean variance, whitened by SVD (safe
+    for rank-deficient input). Each half fits once and is scored once; halves are drawn by content, not by
+    order. Unlike an in-sample correlation, which is 1 whenever 2d > n, it is 0 on average for unrelated
+    modalities, and it may be negative. Fewer components than ``top`` are averaged where the rank is lower.
+
+    The interval is the infinitesimal jackknife of the held-out Pearson correlations *given the directions*:
+    what refitting them adds is left out, and nominal 95 % cover about 90 % of redraws.
+    Undefined below 8 pairs or where a side does not vary. Raises :class:`InputError` for top < 1, ridge < 0.
+    """
+    name = "canonical_correlations"
+    if top < 1 or not ridge >= 0:
+        raise InputError(f"top is {top} and ridge {ridge:g}; give top >= 1 and ridge >= 0")
+    n = len(embeddings)
+    if n < 8:
+        return inference.undefined(name, f"8 pairs are needed, got {n}", n, confidence=confidence)
+    x, y = (_centred(z) for z in embeddings.scored)
+    drawn = inference.canonical_order(x, y)[generator(seed, "canonical halves").permutation(n)]
+    halves = (drawn[: n // 2], drawn[n // 2 :])
+    influence = np.zeros(n)
+    value = 0.0
+    found: list[FloatArray] = []
+    for fit, score in (halves, halves[::-1]):
+        fit_x, fit_y = _centred(x[fit]), _centred(y[fit])
+        for side, modality in zip((fit_x, fit_y), embeddings.modalities, strict=True):
+            if not side.any():
+                return inference.undefined(
+                    name, f"{modality} embeddings do not vary", n, confidence=confidence
+                )
+        white_x, white_y = _whitening(fit_x, ridge), _whitening(fit_y, ridge)
+        left, _, right = np.linalg.svd((fit_x @ white_x).T @ (fit_y @ white_y), full_matrices=False)
+        a = _standardised(x[score] @ white_x @ left[:, :top])
+        b = _standardised(y[score] @ white_y @ right[:top].T)
+        correlations = (a * b).mean(axis=0)
+        found.append(correlations)
+        value += len(score) / n * float(correlations.mean())
+        influence[score] = (a * b - 0.5 * correlations * (a**2 + b**2)).mean(axis=1)
+    listed = (", ".join(f"{r:.3f}" for r in correlations) for correlations in found)
+    return inference.linearized(
+        name,
+        value,
+        influence,
+        confidence=confidence,
+        unit="correlation",
+        direction="higher is better",
+        null=0.0,
+        method=f"two-fold held-out CCA, relative ridge {ridge:g}, mean of the top {top}",
+        notes=tuple(f"half {i}: {row}" for i, row in enumerate(listed, start=1)),
+    )
+
+
+def ridge_cca(
+    embeddings: Embeddings,
+    *,
+    ridge: float = 1e-3,
+    top: int = 8,
+    draws: int = 20,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Measurement:
+    """Mean of the ``top`` singular values of (C_x + ridge·I)^-½ C_xy (C_y + ridge·I)^-½, *in sample*.
+
+    Covariances (1/n) of unit rows, values clipped to [0, 1]. An exact description of these items that
+    overfits: ``null`` is its mean over ``draws`` random pairings of the same rows, and the notes hold the
+    permutation p-value (Phipson & Smyth 2010). :func:`canonical_correlations` is the one to judge by.
+    Undefined below 2 pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive.
+    """
+    name = "ridge_cca"
+    if top < 1 or not ridge > 0 or draws < 1:
+        raise InputError(f"top is {top}, ridge {ridge:g}, draws {draws}; all must be positive")
+    n, d = len(embeddings), embeddings.width
+    if n < 2 or d == 0:
+        return inference.undefined(
+            name, f"2 pairs of 1 dimension are needed, got {n} of {d}", n, confidence=confidence
+        )
+    x, y = unit_rows(embeddings.x), unit_rows(embeddings.y)
+    # Pairings are drawn over rows in the order of their content: the null is that of the data, in any order.
+    order = inference.canonical_order(x, y)
+    white_x, white_y = (_ridge_whitened(z[order], ridge) for z in (x, y))
+
+    def mean_top(rows: npt.NDArray[np.int64]) -> float:
+        singular = np.linalg.svd(white_x.T @ white_y[rows] / n, compute_uv=False)
+        return float(np.clip(singular[:top], 0.0, 1.0).mean())
+
+    value = mean_top(np.arange(n))
+    rng = generator(seed, "ridge cca null")
+    null = np.array([mean_top(rng.permutation(n)) for _ in range(draws)])
+    p_value = (1 + int((null >= value).sum())) / (1 + draws)
+    return inference.exact(
+        name,
+        value,
+        n,
+        confidence=confidence,
+        unit="correlation",
+        direction="higher is better",
+        null=float(null.mean()),
+        method=f"in-sample ridge CCA, ridge {ridge:g}, mean of the top {top}",
+        notes=(f"permutation p = {p_value:.3g} ({draws} draws)",),
+    )
+
+
+def _ridge_whitened(z: FloatArray, ridge: float) -> FloatArray:
+    """Return centred ``z`` times (covariance + ridge·I)^-½."""
+    centred = z - z.mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred / len(z))
+    whitened: FloatArray = centred @ (axes / np.sqrt(np.maximum(variances, 0.0) + ridge)) @ axes.T
+    return whitened
+
+
+def _hsic(x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
+    """Return the unbiased HSIC of two centred matrices with linear kernels, and its influence (n,).
+
+    Song et al. 2012, eq. 5, in O(n·d²): kernels without their diagonals are never formed.
+    """
+    n = len(x)
+    self_x, self_y = (x**2).sum(axis=1), (y**2).sum(axis=1)
+    sum_x = x @ x.sum(axis=0) - self_x
+    sum_y = y @ y.sum(axis=0) - self_y
+    per_item = ((x @ (x.T @ y)) * y).sum(axis=1) - self_x * self_y
+    total = per_item.sum() + sum_x.sum() * sum_y.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (sum_x @ sum_y)
+    projected = per_item / (n - 1)
+    return float(total / (n * (n - 3))), 2 * (projected - projected.mean())
+
+
+def linear_cka(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+    """Debiased linear CKA: HSIC(x, y) / √(HSIC(x, x) HSIC(y, y)), each HSIC unbiased.
+
+    Kornblith et al. 2019 with the estimator of Song et al. 2012 (Nguyen et al. 2021, eq. 3): unlike plain CKA
+    it does not tend to 1 as d/n grows; 0 on average for unrelated modalities, and may be slightly negative.
+    The interval is the infinitesimal jackknife over pairs. Undefined below 4 pairs, or where one side has
+    no variance to be seen.
+    """
+    name = "linear_cka"
+    n = len(embeddings)
+    if n < 4:
+        return inference.undefined(name, f"4 pairs are needed, got {n}", n, confidence=confidence)
+    x, y = (_centred(z) for z in embeddings.scored)
+    (cross, cross_influence), (own_x, influence_x), (own_y, influence_y) = (
+        _hsic(x, y),
+        _hsic(x, x),
+        _hsic(y, y),
+    )
+    for own, z, modality in zip((own_x, own_y), (x, y), embeddings.modalities, strict=True):
+        if own <= RESOLUTION * float((z**2).sum(axis=1).mean()) ** 2:
+            return inference.undefined(
+                name, f"{modality} embeddings show no variance common to items", n, confidence=confidence
+            )
+    scale = np.sqrt(own_x * own_y)
+    value = float(cross / scale)
+    return inference.linearized(
+        name,
+        value,
+        cross_influence / scale - 0.5 * value * (influence_x / own_x + influence_y / own_y),
+        confidence=confidence,
+        unit="similarity",
+        direction="higher is better",
+        null=0.0,
+        method="debiased linear CKA (Song 2012, Nguyen 2021), infinitesimal jackknife",
+    )

@@ -1,0 +1,216 @@
+"""How many of the claimed pairs are wrong, and which are they?"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit import inference
+from mmaudit.diagnostics._arrays import FloatArray, blocks
+from mmaudit.diagnostics.retrieval import Counts, Ranks, group_codes
+from mmaudit.embeddings import Embeddings
+from mmaudit.errors import InputError
+from mmaudit.measurement import Measurement
+
+__all__ = ["early_loss_separation", "mispairing_rate", "pair_losses", "suspects", "tail_excess"]
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def mispairing_rate(
+    ranks: Ranks, trusted: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
+    """Estimate the share of wrong pairs among the claimed ones from how many rank behind half the gallery.
+
+    The rank of a wrong partner is uniform among the candidates whatever the encoder, so half of the wrong
+    pairs rank in the worse half: π₀ = #{p > ½} / (½ n) (Storey 2002), p being the percentile, in expectation
+    over ties and as the mean of both directions. Averaging the two indicators keeps this exact for any
+    geometry; the indicator of the averaged percentile does not, where the embeddings share a cone.
+
+    A weak encoder puts right pairs there too. With ``trusted`` (n,) bool, pairs known to be right, that part
+    is taken off: q̂ = (π₀ − π₀ᵗ) / (1 − π₀ᵗ), over the pairs not trusted, with the delta method's standard
+    error of two independent samples and Welch's degrees of freedom. Undefined where π₀ᵗ cannot be told
+    from 1: a denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1] and
+    the interval, centred on it, is not.
+    """
+    name, n = "mispairing_rate", len(ranks)
+    claimed = ~_trusted_mask(trusted, n)
+    if (reason := ranks.too_few(1)) is not None:
+        return inference.undefined(name, reason, n, confidence=confidence, unit="share")
+    if not claimed.any():
+        reason = "every pair is trusted, so none is left to audit; leave some claimed pairs untrusted"
+        return inference.undefined(name, reason, n, confidence=confidence, unit="share")
+    tail = _worse_half(ranks.forward) + _worse_half(ranks.backward)
+
+    def null_share(rows: BoolArray) -> tuple[float, Measurement]:
+        clusters = ranks.groups[rows]
+        share = inference.bounded_mean("π₀", tail[rows], (0.0, 2.0), clusters=clusters, confidence=confidence)
+        return math.fsum(tail[rows]) / share.n, share
+
+    pi, claimed_share = null_share(claimed)
+    value, parts = pi, [(1.0, claimed_share)]
+    notes = ["no trusted pairs: a weak encoder raises this share as wrong pairs do"]
+    method = "Storey's π₀ at ½, adjusted Wald"
+    if not claimed.all():
+        base, trusted_share = null_share(~claimed)
+        if trusted_share.high is None or trusted_share.high >= 1:
+            reason = (
+                f"the encoder ranks the {trusted_share.n} trusted pairs no better than chance, so ranks "
+                "cannot tell wrong pairs from right ones; mend the encoder or trust more pairs"
+            )
+            return inference.undefined(name, reason, claimed_share.n, confidence=confidence, unit="share")
+        kept = 1 - base
+        value = (pi - base) / kept
+        parts = [(1 / kept, claimed_share), ((pi - 1) / kept**2, trusted_share)]
+        notes = [f"{trusted_share.n} trusted pairs have π₀ = {base:.4f}"]
+        method = "Storey's π₀ at ½ against trusted pairs, delta method, Welch t"
+    if not 0 <= value <= 1:
+        notes.append(f"the raw estimate is {value:.4f}; a share cannot leave [0, 1]")
+    return inference.propagated(
+        name,
+        min(1.0, max(0.0, value)),
+        parts,
+        claimed_share.n,
+        confidence=confidence,
+        unit="share",
+        direction="lower is better",
+        null=0.0,
+        notes=tuple(notes),
+        method=method,
+    )
+
+
+def pair_losses(
+    embeddings: Embeddings,
+    groups: npt.ArrayLike | None = None,
+    temperature: float = 0.07,
+    block: int = 1024,
+) -> FloatArray:
+    """Return each pair's symmetric InfoNCE loss over the audited gallery, (n,) float64 in nats.
+
+    ℓᵢ = ½ Σ over both directions of log Σⱼ exp((sᵢⱼ − sᵢᵢ)/τ) (van den Oord et al. 2018; Radford et al.
+    2021), j running over the pair itself and the candidates outside its group. Memory is O(n · block).
+    Raises :class:`~mmaudit.errors.InputError` on a temperature that is not positive.
+    """
+    if not temperature > 0:
+        raise InputError(f"temperature is {temperature:g}; give a positive number, such as 0.07")
+    codes = group_codes(groups, len(embeddings))
+    x, y = embeddings.scored
+    own = np.einsum("ij,ij->i", x, y)
+    losses = np.zeros(len(embeddings))
+    for queries, gallery in ((x, y), (y, x)):
+        for rows in blocks(len(losses), block):
+            logits = (queries[rows] @ gallery.T - own[rows, None]) / temperature
+            logits[codes[rows, None] == codes] = -np.inf
+            # The pair itself has logit zero: keeping the peak at or above it keeps exp from overflowing.
+            peak = np.maximum(np.max(logits, axis=1), 0.0)
+            total = np.exp(-peak) + np.exp(logits - peak[:, None]).sum(axis=1)
+            losses[rows] += (peak + np.log(total)) / 2
+    return losses
+
+
+def tail_excess(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float = 0.95) -> Measurement:
+    """Measure the share of claimed pairs whose loss exceeds the trusted pairs' 99 % quantile.
+
+    ``losses`` and ``trusted`` are (n,). The threshold is the order statistic of rank ⌈0.99 (t + 1)⌉ of the
+    t trusted losses (the largest, below t = 99), so that ``null``, the share expected of pairs as good as the
+    trusted ones, is exact. It sees *hard* mismatches, whose partner is wrong and close, where ranks do not.
+    """
+    name, loss = "tail_excess", np.asarray(losses, dtype=np.float64)
+    known = _trusted_mask(trusted, len(loss))
+    count = int(known.sum())
+    if count in (0, len(loss)):
+        reason = f"{count} of {len(loss)} pairs are trusted; give some of both kinds"
+        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="share")
+    if not np.isfinite(loss).all():
+        reason = f"{int(np.count_nonzero(~np.isfinite(loss)))} of {len(loss)} losses are not finite numbers"
+        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="share")
+    position = min(count, int(np.ceil(0.99 * (count + 1))))
+    threshold = np.sort(loss[known])[position - 1]
+    return inference.proportion(
+        name,
+        loss[~known] > threshold,
+        confidence=confidence,
+        unit="share",
+        direction="lower is better",
+        null=(count + 1 - position) / (count + 1),
+        notes=(f"threshold {threshold:.4g} nats from {count} trusted pairs",),
+    )
+
+
+def early_loss_separation(
+    losses: npt.ArrayLike, corrupted: npt.ArrayLike, confidence: float = 0.95
+) -> Measurement:
+    """Measure how well losses early in training tell wrong pairs from right ones: the area under the ROC.
+
+    ``losses`` (n,) are per pair at one epoch, ``corrupted`` (n,) bool marks the wrong pairs. The standard
+    error is that of DeLong et al. (1988), from the placements of each kind among the other, with Welch's
+    degrees of freedom. Late in training the wrong pairs are memorised and the area falls back to one half.
+    """
+    name, loss = "early_loss_separation", np.asarray(losses, dtype=np.float64)
+    wrong = _mask(corrupted, len(loss), "corrupted")
+    low, high = np.sort(loss[~wrong]), np.sort(loss[wrong])
+    if min(len(low), len(high)) < 2:
+        reason = f"{len(high)} wrong and {len(low)} right pairs; the area needs two of each kind"
+        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="area")
+    if not np.isfinite(loss).all():
+        reason = f"{int(np.count_nonzero(~np.isfinite(loss)))} of {len(loss)} losses are not finite numbers"
+        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="area")
+    placed = _placement(high, low)
+    above = inference.mean("wrong among right", placed)
+    below = inference.mean("right among wrong", 1 - _placement(low, high))
+    return inference.propagated(
+        name,
+        math.fsum(placed) / len(placed),
+        ((1.0, above), (1.0, below)),
+        len(loss),
+        confidence=confidence,
+        unit="area",
+        null=0.5,
+        method="ROC area, DeLong, Welch t",
+    )
+
+
+def suspects(ranks: Ranks, k: int = 20) -> IntArray:
+    """Return the rows of the ``k`` pairs ranked worst, most suspicious first, (min(k, n),) int64.
+
+    Ordered by the mean percentile of both directions; equal ones by row.
+    """
+    counts = 2 * (ranks.forward.better + ranks.backward.better) + ranks.forward.ties + ranks.backward.ties
+    worst = -counts / np.maximum(ranks.forward.candidates, 1)
+    return np.argsort(worst, kind="stable")[:k].astype(np.int64)
+
+
+def _worse_half(counts: Counts) -> FloatArray:
+    """Return the (n,) probability, over random tie-breaking, that the partner ranks in the worse half.
+
+    The partner's place r runs over better .. better + ties out of 0 .. candidates; the middle place of an
+    odd number counts one half, so that a uniform place gives exactly ½.
+    """
+    middle, last = counts.candidates // 2, counts.better + counts.ties
+    beyond = np.clip(last - middle, 0, counts.ties + 1)
+    at_middle = (counts.candidates % 2 == 0) & (counts.better <= middle) & (middle <= last)
+    share: FloatArray = (beyond + at_middle / 2) / (counts.ties + 1)
+    return share
+
+
+def _placement(values: FloatArray, reference: FloatArray) -> FloatArray:
+    """Return the share of the sorted ``reference`` below each of ``values``, equal ones counting one half."""
+    below = np.searchsorted(reference, values, side="left")
+    not_above = np.searchsorted(reference, values, side="right")
+    share: FloatArray = (below + not_above) / (2 * len(reference))
+    return share
+
+
+def _trusted_mask(trusted: npt.ArrayLike | None, n: int) -> BoolArray:
+    return np.zeros(n, dtype=np.bool_) if trusted is None else _mask(trusted, n, "trusted")
+
+
+def _mask(column: npt.ArrayLike, n: int, label: str) -> BoolArray:
+    mask = np.asarray(column)
+    if mask.shape != (n,) or mask.dtype != np.bool_:
+        raise InputError(
+            f"{label} has shape {mask.shape} and dtype {mask.dtype}; expected ({n},) bool, one mark a pair"
+        )
+    return mask

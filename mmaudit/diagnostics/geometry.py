@@ -1,0 +1,465 @@
+"""Geometry of embeddings: how many dimensions they use, how far apart items and modalities lie.
+
+Functions of one matrix take ``z`` of shape (n, d), any real dtype, and a ``modality`` that ends the
+measurement's name; :func:`mmaudit.diagnostics.per_side` applies them to both sides. Spectra are taken of
+``z`` as given (give ``Embeddings.scored``); everything measured by angles is taken of unit rows, and zero
+rows stay zero. Intervals describe redraws of the same number of items: a rank or a gap of n items is not that
+of infinitely many. Those of means and of pairs of items follow from closed-form influence functions (the
+infinitesimal jackknife, Efron 1982). Those of spectra come from a delete-a-group jackknife: with as many
+dimensions as items an item's influence is not infinitesimal, and linearising makes the error of RankMe six
+times too small (300 items, 600 dimensions). Malformed matrices raise :class:`InputError`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit import inference
+from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray, as_matrix, blocks, named
+from mmaudit.embeddings import Embeddings, unit_rows
+from mmaudit.measurement import Measurement
+
+__all__ = [
+    "RankKind",
+    "alignment",
+    "alpha_req",
+    "centred_rankme",
+    "distinct_share",
+    "effective_rank",
+    "mean_cosine",
+    "modality_gap",
+    "norm_leak",
+    "rank_asymmetry",
+    "rank_share",
+    "rankme",
+    "separation",
+    "spectrum",
+    "uniformity",
+    "variance",
+]
+
+IntArray = npt.NDArray[np.int64]
+RankKind = Literal["rankme", "centred_rankme", "effective_rank"]
+
+_NORM_ROUNDING = 1e-3
+"""Unit rows rounded to half precision (relative step 1e-3 in float16) differ in norm by less than this."""
+
+_RANKME_EPSILON = 1e-7
+_RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
+    # kind: (centred, power of the eigenvalues, epsilon, method)
+    "rankme": (False, 0.5, _RANKME_EPSILON, "exp H of singular values, uncentred (Garrido 2023)"),
+    "centred_rankme": (True, 0.5, _RANKME_EPSILON, "exp H of singular values, centred"),
+    "effective_rank": (True, 1.0, 0.0, "exp H of covariance eigenvalues, centred (Roy & Vetterli 2007)"),
+}
+
+
+def _spectra(z: FloatArray, centred: bool) -> Callable[[IntArray], FloatArray]:
+    """Return a function from rows (k,) to the eigenvalues, descending, of their second moment over the
+    squared peak of ``z``. Those that rounding cannot tell from zero are zero. ``z`` is not empty.
+
+    The moment of all rows is taken once and that of the rows left out is subtracted, so that a jackknife
+    costs about two passes over ``z``. With more dimensions than items, the kernel matrix takes its place.
+    """
+    n, d = z.shape
+    peak = np.abs(z).max()
+    # Over the peak, neither denormal nor huge entries leave float64 when they are squared.
+    scaled = z / peak if peak > 0 else z
+    if centred:
+        scaled = scaled - scaled.mean(axis=0)
+        if np.abs(scaled).max() <= RESOLUTION:
+            scaled = np.zeros_like(scaled)
+    moment = scaled.T @ scaled if d <= n else scaled @ scaled.T
+    negligible = 64 * np.finfo(np.float64).eps * np.trace(moment) / n
+
+    def of(rows: IntArray) -> FloatArray:
+        k = len(rows)
+        if d <= n:
+            left_out = np.delete(scaled, rows, axis=0)
+            part = (moment - left_out.T @ left_out) / k
+            if centred:
+                mean = scaled[rows].mean(axis=0)
+                part -= np.outer(mean, mean)
+        else:
+            part = moment[np.ix_(rows, rows)] / k
+            if centred:
+                mean = part.mean(axis=0)
+                part += mean.mean() - mean - mean[:, None]
+        values = np.linalg.eigvalsh(part)[::-1]
+        return np.where(values > negligible, values, 0.0)
+
+    return of
+
+
+def _ranks(z: FloatArray, kind: RankKind) -> Callable[[IntArray], float]:
+    """Return a function from rows (k,) to exp of the entropy of their spectrum's shares; 0 if it is zero."""
+    centred, power, epsilon, _ = _RANKS[kind]
+    spectra = _spectra(z, centred)
+
+    def of(rows: IntArray) -> float:
+        weights = spectra(rows) ** power
+        if not weights.any():
+            return 0.0
+        p = weights / weights.sum() + epsilon
+        return float(np.exp(-p @ np.log(p, out=np.zeros_like(p), where=p > 0)))
+
+    return of
+
+
+def _rank_measurement(
+    name: str, kind: RankKind, z: npt.ArrayLike, confidence: float, as_share: bool = False
+) -> Measurement:
+    matrix = as_matrix(z)
+    n, d = matrix.shape
+    if n < 2 or d == 0:
+        return inference.undefined(name, _too_few(n, d), n, confidence=confidence)
+    rank = _ranks(matrix, kind)
+    limit = min(n - 1, d) if as_share else 1
+    nothing = not rank(np.arange(n))
+    return inference.jackknife(
+        name,
+        lambda rows: rank(rows) / limit,
+        inference.canonical_order(matrix),
+        confidence=confidence,
+        unit="share" if as_share else "dimensions",
+        direction="higher is better",
+        method=_RANKS[kind][3] + (" / min(n - 1, d)" if as_share else "") + ", delete-a-group jackknife",
+        notes=("nothing varies: the spectrum is zero, rank 0 by convention",) if nothing else (),
+    )
+
+
+def _too_few(n: int, d: int) -> str:
+    return f"2 items of 1 dimension are needed, got {n} of {d}"
+
+
+def rankme(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """RankMe: exp H(p), p_k = σ_k / ‖σ‖₁ + ε, σ the singular values of ``z`` uncentred, ε = 1e-7.
+
+    Garrido et al. 2023, eq. 1. In dimensions, at most min(n, d); 0 when every entry is zero. It sees the
+    cone (a common mean direction is one large σ), which :func:`effective_rank` does not.
+    """
+    return _rank_measurement(named("rankme", modality), "rankme", z, confidence)
+
+
+def centred_rankme(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """RankMe (:func:`rankme`) of ``z`` less its mean row: at most min(n − 1, d); 0 for equal rows."""
+    return _rank_measurement(named("centred_rankme", modality), "centred_rankme", z, confidence)
+
+
+def effective_rank(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """Effective rank exp H(λ / Σλ), λ the eigenvalues of the *centred* covariance (Roy & Vetterli 2007).
+
+    In dimensions, at most min(n − 1, d); 0 for equal rows. Another number than :func:`rankme`: squaring
+    the singular values weighs the leading directions more.
+    """
+    return _rank_measurement(named("effective_rank", modality), "effective_rank", z, confidence)
+
+
+def rank_share(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """:func:`effective_rank` over min(n − 1, d), the most that n centred items in d dimensions can reach."""
+    return _rank_measurement(named("rank_share", modality), "effective_rank", z, confidence, as_share=True)
+
+
+def rank_asymmetry(
+    embeddings: Embeddings, *, kind: RankKind = "rankme", confidence: float = 0.95
+) -> Measurement:
+    """Log ratio of the ranks of the two modalities, log(rank_x / rank_y), each of the given ``kind``.
+
+    The interval is paired: item i enters both spectra. Exactly antisymmetric under
+    :meth:`Embeddings.swapped`. Undefined where one side has rank 0.
+    """
+    name = named("rank_asymmetry", *(() if kind == "rankme" else (kind,)))
+    n, d = len(embeddings), embeddings.width
+    if n < 2 or d == 0:
+        return inference.undefined(name, _too_few(n, d), n, confidence=confidence)
+    rank_x, rank_y = (_ranks(z, kind) for z in embeddings.scored)
+    for rank, modality in zip((rank_x, rank_y), embeddings.modalities, strict=True):
+        if rank(np.arange(n)) == 0:
+            return inference.undefined(name, f"{modality} embeddings do not vary", n, confidence=confidence)
+
+    def log_ratio(rows: IntArray) -> float:
+        x, y = rank_x(rows), rank_y(rows)
+        return float(np.log(x) - np.log(y)) if x > 0 and y > 0 else math.nan
+
+    return inference.jackknife(
+        name,
+        log_ratio,
+        inference.canonical_order(*embeddings.scored),
+        confidence=confidence,
+        unit="log ratio",
+        direction="closer to zero is better",
+        null=0.0,
+        method=f"log ratio of {_RANKS[kind][3]}, delete-a-group jackknife",
+    )
+
+
+def spectrum(z: npt.ArrayLike, *, centred: bool = True) -> FloatArray:
+    """Return the eigenvalues (min(n, d),) of the covariance (1/n) of ``z``, descending.
+
+    ``centred=False`` gives those of the second moment: σ² / n of the singular values. Zeros where the
+    entries differ by rounding only.
+    """
+    matrix = as_matrix(z)
+    if matrix.size == 0:
+        return np.zeros(0)
+    eigenvalues: FloatArray = _spectra(matrix, centred)(np.arange(len(matrix))) * np.abs(matrix).max() ** 2
+    return eigenvalues
+
+
+def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """α-ReQ: the decay α of λ_k ∝ k^−α, by least squares of log λ_k on log k (Agrawal et al. 2022).
+
+    All positive eigenvalues of the centred covariance enter. Blind to the cone. Undefined below three.
+    """
+    name = named("alpha_req", modality)
+    matrix = as_matrix(z)
+    n = len(matrix)
+    positive = int((spectrum(matrix) > 0).sum())
+    if positive < 3:
+        return inference.undefined(
+            name, f"a power law needs 3 positive eigenvalues, got {positive}", n, confidence=confidence
+        )
+    spectra = _spectra(matrix, True)
+
+    def decay(rows: IntArray) -> float:
+        values = spectra(rows)
+        log_values = np.log(values[values > 0])
+        if len(log_values) < 3:
+            return math.nan
+        log_k = np.log(np.arange(1, len(log_values) + 1))
+        log_k -= log_k.mean()
+        return -float(log_k @ log_values / (log_k @ log_k))
+
+    return inference.jackknife(
+        name,
+        decay,
+        inference.canonical_order(matrix),
+        confidence=confidence,
+        unit="exponent",
+        direction="descriptive",
+        method=f"slope of {positive} log eigenvalues on log rank, delete-a-group jackknife",
+    )
+
+
+def _zero_row_notes(units: FloatArray) -> tuple[str, ...]:
+    zero = int((~units.any(axis=1)).sum())
+    return (f"{zero} of {len(units)} rows are zero and have no direction",) if zero else ()
+
+
+def mean_cosine(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """Mean cosine between different items of one modality, in O(n·d); 0 with a zero row.
+
+    A U-statistic of order two: (‖Σu‖² − Σ‖u‖²) / (n(n − 1)) of unit rows u (Hoeffding 1948).
+    """
+    name = named("mean_cosine", modality)
+    units = unit_rows(as_matrix(z))
+    n = len(units)
+    if n < 2:
+        return inference.undefined(name, f"two different items are needed, got {n}", n, confidence=confidence)
+    to_others = (units @ units.sum(axis=0) - (units**2).sum(axis=1)) / (n - 1)
+    value = float(to_others.mean())
+    return inference.linearized(
+        name,
+        min(1.0, max(-1.0, value)),
+        2 * (to_others - value),
+        confidence=confidence,
+        unit="cosine",
+        direction="lower is better",
+        method="mean over ordered pairs of different items",
+        notes=_zero_row_notes(units),
+    )
+
+
+def separation(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """Mean cosine distance between different items of one modality: 0 collapsed, 1 orthogonal on average.
+
+    One less :func:`mean_cosine`, but a zero row is at distance 0 of everything: an encoder that answers
+    nothing separates nothing. A cone lowers it (public CLIP: 0.47), complete collapse takes it to 0.
+    """
+    name = named("separation", modality)
+    units = unit_rows(as_matrix(z))
+    n = len(units)
+    if n < 2:
+        return inference.undefined(name, f"two different items are needed, got {n}", n, confidence=confidence)
+    filled = units.any(axis=1)
+    to_others = np.where(filled, filled.sum() - units @ units.sum(axis=0), 0.0) / (n - 1)
+    value = float(to_others.mean())
+    return inference.linearized(
+        name,
+        max(0.0, value),
+        2 * (to_others - value),
+        confidence=confidence,
+        unit="cosine distance",
+        direction="higher is better",
+        null=0.0,
+        method="mean over ordered pairs of different items",
+        notes=_zero_row_notes(units),
+    )
+
+
+def distinct_share(
+    z: npt.ArrayLike,
+    *,
+    resolution: float = 1e-3,
+    modality: str = "",
+    confidence: float = 0.95,
+    block: int = 1024,
+) -> Measurement:
+    """Share of items farther than ``resolution`` (cosine distance) from every other item of the modality.
+
+    Zero rows are never distinct. Memory O(n·block). The interval is Wilson's over items.
+    """
+    name = named("distinct_share", modality)
+    units = unit_rows(as_matrix(z))
+    n = len(units)
+    if n < 2:
+        return inference.undefined(name, f"two different items are needed, got {n}", n, confidence=confidence)
+    distinct: npt.NDArray[np.bool_] = np.any(units, axis=1)
+    for rows in blocks(n, block):
+        cosine = units[rows] @ units.T
+        np.fill_diagonal(cosine[:, rows], -np.inf)
+        distinct[rows] &= cosine.max(axis=1) < 1 - resolution
+    return inference.proportion(
+        name,
+        distinct.astype(np.float64),
+        confidence=confidence,
+        unit="share",
+        direction="higher is better",
+        notes=_zero_row_notes(units),
+    )
+
+
+def variance(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+    """Mean over the d dimensions of the unbiased variance of unit rows: about (1 − ‖ū‖²) / d."""
+    name = named("variance", modality)
+    units = unit_rows(as_matrix(z))
+    n, d = units.shape
+    if n < 2 or d == 0:
+        return inference.undefined(name, _too_few(n, d), n, confidence=confidence)
+    squared = ((units - units.mean(axis=0)) ** 2).sum(axis=1) * n / ((n - 1) * d)
+    return inference.mean(
+        name,
+        squared,
+        confidence=confidence,
+        unit="variance",
+        direction="higher is better",
+        method="mean variance of a dimension, unit rows",
+        notes=_zero_row_notes(units),
+    )
+
+
+def uniformity(
+    z: npt.ArrayLike, *, t: float = 2.0, modality: str = "", confidence: float = 0.95, block: int = 1024
+) -> Measurement:
+    """Log mean Gaussian potential log E exp(−t‖u_i − u_j‖²) over different items (Wang & Isola 2020, eq. 8).
+
+    In nats, from −4t (antipodal) to 0 (all equal); lower is more uniform. Memory O(n·block).
+    """
+    name = named("uniformity", modality)
+    units = unit_rows(as_matrix(z))
+    n = len(units)
+    if n < 2:
+        return inference.undefined(name, f"two different items are needed, got {n}", n, confidence=confidence)
+    norms = (units**2).sum(axis=1)
+    to_others = np.empty(n)
+    for rows in blocks(n, block):
+        squared = norms[rows, None] + norms - 2 * (units[rows] @ units.T)
+        potential = np.exp(-t * np.maximum(squared, 0.0))
+        np.fill_diagonal(potential[:, rows], 0.0)
+        to_others[rows] = potential.sum(axis=1) / (n - 1)
+    potential_mean = float(to_others.mean())
+    return inference.linearized(
+        name,
+        float(np.log(potential_mean)),
+        2 * (to_others / potential_mean - 1),
+        confidence=confidence,
+        unit="nats",
+        direction="lower is better",
+        method=f"log mean Gaussian potential, t = {t:g} (Wang & Isola 2020)",
+        notes=_zero_row_notes(units),
+    )
+
+
+def alignment(embeddings: Embeddings, *, alpha: float = 2.0, confidence: float = 0.95) -> Measurement:
+    """Mean distance ‖u_i − v_i‖^alpha of the unit rows of a pair (Wang & Isola 2020, eq. 7); 0 is best."""
+    distance = np.linalg.norm(unit_rows(embeddings.x) - unit_rows(embeddings.y), axis=1)
+    if len(distance) < 2:
+        return inference.undefined(
+            "alignment", f"two pairs are needed, got {len(distance)}", len(distance), confidence=confidence
+        )
+    return inference.mean(
+        "alignment",
+        distance**alpha,
+        confidence=confidence,
+        unit="distance" if alpha == 1 else f"distance^{alpha:g}",
+        direction="lower is better",
+        method="mean over pairs (Wang & Isola 2020)",
+    )
+
+
+def modality_gap(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+    """Distance ‖ū − v̄‖ between the mean unit rows of the two modalities (Liang et al. 2022); 0 to 2.
+
+    Healthy public models have a gap of 0.8, so it describes and does not judge. Where the true gap is
+    below √(tr Cov(u − v) / n), the estimate lies above it.
+    """
+    n = len(embeddings)
+    if n < 2:
+        return inference.undefined("modality_gap", f"two pairs are needed, got {n}", n, confidence=confidence)
+    difference = unit_rows(embeddings.x) - unit_rows(embeddings.y)
+    centre = difference.mean(axis=0)
+    gap = float(np.linalg.norm(centre))
+    axis = centre / gap if gap > 0 else centre
+    return inference.linearized(
+        "modality_gap",
+        gap,
+        difference @ axis - gap,
+        confidence=confidence,
+        unit="distance",
+        direction="descriptive",
+        method="distance of the mean unit rows (Liang 2022)",
+    )
+
+
+def _norm_variation(z: npt.NDArray[np.float32]) -> tuple[float, FloatArray] | None:
+    """Return the coefficient of variation of the row norms and its influence; ``None`` if all are zero."""
+    norms = np.linalg.norm(z.astype(np.float64), axis=1)
+    centre = norms.mean()
+    if centre == 0:
+        return None
+    deviation = norms / centre - 1
+    variation = float(np.sqrt(np.mean(deviation**2)))
+    if variation < _NORM_ROUNDING:
+        return 0.0, np.zeros(len(norms))
+    return variation, (deviation**2 - variation**2) / (2 * variation) - variation * deviation
+
+
+def norm_leak(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+    """Difference CV‖y‖ − CV‖x‖ of the coefficients of variation of the norms *as served*.
+
+    Exactly 0 where both sides serve unit rows: a variation below 1e-3 is rounding (float32 leaves 3e-8,
+    float16 2e-4 in public CLIP embeddings). Under a dot product a
+    side whose norms vary favours its long items in every ranking; nothing else breaks the symmetry of
+    normalised scoring. Undefined where one side is all zeros.
+    """
+    n = len(embeddings)
+    if n < 2:
+        return inference.undefined("norm_leak", f"two pairs are needed, got {n}", n, confidence=confidence)
+    sides = [_norm_variation(embeddings.x), _norm_variation(embeddings.y)]
+    common: inference.Labels = {
+        "confidence": confidence,
+        "unit": "coefficient of variation",
+        "direction": "closer to zero is better",
+        "null": 0.0,
+    }
+    for side, modality in zip(sides, embeddings.modalities, strict=True):
+        if side is None:
+            return inference.undefined(
+                "norm_leak", f"all {modality} embeddings are zero", n, confidence=confidence
+            )
+    (variation_x, influence_x), (variation_y, influence_y) = (side for side in sides if side is not None)
+    if variation_x == variation_y == 0:
+        return inference.exact("norm_leak", 0.0, n, **common)
+    return inference.linearized("norm_leak", variation_y - variation_x, influence_y - influence_x, **common)

@@ -1,0 +1,182 @@
+"""Does the encoder match its pairs by what they mean, or by something they merely share?"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit import inference
+from mmaudit.diagnostics._arrays import FloatArray
+from mmaudit.diagnostics.retrieval import Ranks, check_depth, compare, gallery_counts, group_codes
+from mmaudit.embeddings import Embeddings, Similarity
+from mmaudit.errors import InputError
+from mmaudit.measurement import Measurement
+
+__all__ = ["counterfactual_drop", "matched_negative_drop", "twin_accuracy"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+def twin_accuracy(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    size: int,
+    similarity: Similarity = "cosine",
+    confidence: float = 0.95,
+) -> Measurement:
+    """Measure how often an item picks its own partner among ``size`` twins, items of identical meaning.
+
+    ``x`` and ``y`` are (groups · size, d), the twins of one group in consecutive rows. Twins differ only in
+    noise and nuisance, so without a shortcut the partner is found at chance, exactly 1/size, whatever the
+    shortcut would have been. Both directions, ties in expectation, Student over groups. Raises
+    :class:`~mmaudit.errors.InputError` where the rows do not divide into groups.
+    """
+    pairs = Embeddings(np.asarray(x), np.asarray(y), similarity=similarity)
+    if size < 2 or len(pairs) % size:
+        raise InputError(f"{len(pairs)} rows do not make groups of {size} twins; give two or more in each")
+    a, b = (z.reshape(-1, size, pairs.width) for z in pairs.scored)
+    hits = (_own_group_hits(a, b) + _own_group_hits(b, a)) / 2
+    return inference.mean(
+        "twin_accuracy",
+        hits,
+        confidence=confidence,
+        unit="share",
+        direction="lower is better",
+        null=1 / size,
+        method=f"mean over groups of {size} twins, Student t",
+    )
+
+
+def counterfactual_drop(
+    present: Ranks, removed: Ranks | Sequence[Ranks], k: int = 1, confidence: float = 0.95
+) -> Measurement:
+    """Measure the r@k lost when a nuisance is removed or redrawn: mean of both directions, paired by item.
+
+    ``present`` and ``removed`` rank the same items in the same order; of several redraws each item's mean is
+    taken. Positive: retrieval leaned on the nuisance. Raises :class:`~mmaudit.errors.InputError` on unequal
+    counts and without any redraw.
+    """
+    redraws = (removed,) if isinstance(removed, Ranks) else tuple(removed)
+    if not redraws or any(len(drawn) != len(present) for drawn in redraws):
+        counts = ", ".join(str(len(drawn)) for drawn in redraws) or "none"
+        raise InputError(f"{len(present)} items with the nuisance, {counts} without; give the same items")
+    name = "counterfactual_drop" if k == 1 else f"counterfactual_drop_at_{k}"
+    if (reason := next(filter(None, (r.too_few(k) for r in (present, *redraws))), None)) is not None:
+        return inference.undefined(name, reason, len(present), confidence=confidence, unit="share")
+    without = np.mean([drawn.mean_hits(k) for drawn in redraws], axis=0)
+    weight = 0.5 / len(redraws)
+    interactions = [present.rivalry(k, 0.5, 0.5), *(drawn.rivalry(k, -weight, -weight) for drawn in redraws)]
+    query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
+    return inference.paired_difference(
+        name,
+        present.mean_hits(k),
+        without,
+        clusters=present.groups,
+        shared=inference.shared_variance(
+            present.mean_hits(k) - without, query, candidate, effect, present.groups
+        ),
+        confidence=confidence,
+        unit="share",
+        direction="lower is better",
+        null=0.0,
+    )
+
+
+def matched_negative_drop(
+    embeddings: Embeddings,
+    nuisance: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    k: int = 1,
+    confidence: float = 0.95,
+    block: int = 1024,
+) -> Measurement:
+    """Measure the r@k lost when every wrong candidate shares the query's nuisance value.
+
+    ``nuisance`` (n,) holds any codes (source, template, watermark). Per query: r@k among as many random
+    candidates as there are matched ones, less r@k among the matched ones; mean of both directions. Positive:
+    the nuisance had been ruling candidates out. The random side is the exact expectation over all such
+    subsets (hypergeometric), so nothing is sampled, and under a nuisance that plays no role the matched
+    candidates are one such subset. Queries with fewer than k matched candidates are left out, and a note
+    says how many. For data whose inputs cannot be rendered again.
+    """
+    check_depth(k)
+    name = "matched_negative_drop" if k == 1 else f"matched_negative_drop_at_{k}"
+    n = len(embeddings)
+    codes, values = group_codes(groups, n), np.asarray(nuisance)
+    if values.shape != (n,):
+        raise InputError(f"nuisance has shape {values.shape}; expected ({n},), one value a pair")
+    within = np.unique(values, return_inverse=True)[1].reshape(n).astype(np.int64)
+    x, y = embeddings.scored
+    drop, interactions = np.zeros(n), []
+    matched_count = np.zeros(n, dtype=np.int64)
+    for queries, gallery in ((x, y), (y, x)):
+        everyone = gallery_counts(queries, gallery, codes, block=block)
+        matched = gallery_counts(queries, gallery, codes, within=within, block=block)
+        matched_count = matched.candidates
+        candidates = everyone.candidates
+        random_hits = _subset_hits(everyone.better, everyone.ties, candidates, matched_count, k)
+        drop += (random_hits - matched.hits(k)) / 2
+        rows, tied = everyone.rivals[:, 0], everyone.tied
+        better, ties = everyone.better[rows] - ~tied, everyone.ties[rows] - tied
+        without = _subset_hits(better, ties, candidates[rows], matched_count[rows], k)
+        interactions.append((everyone.rivals, (without - random_hits[rows]) / 2))
+        interactions.append((matched.rivals, -matched.spoiling(k) / 2))
+    kept = matched_count >= k
+    if not kept.any():
+        reason = f"no query has {k} candidates of its own nuisance value; the column is unique to each item"
+        return inference.undefined(name, reason, n, confidence=confidence, unit="share")
+    count = int(kept.sum())
+    rivals, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
+    felt = kept[rivals[:, 0]] & (effect != 0)
+    # Queries left out stay in the gallery: they spoil others, and add nothing of their own.
+    values = np.where(kept, drop, math.fsum(drop[kept]) / count)
+    shared = inference.shared_variance(values, rivals[felt, 0], rivals[felt, 1], effect[felt], codes)
+    notes = (f"{n - count} of {n} queries left out: too few candidates of their value",) if count < n else ()
+    return inference.bounded_mean(
+        name,
+        drop[kept],
+        (-1.0, 1.0),
+        clusters=codes[kept],
+        shared=shared * (n / count) ** 2,
+        confidence=confidence,
+        unit="share",
+        direction="lower is better",
+        null=0.0,
+        notes=notes,
+        method="paired difference, Bonett-Price adjusted Wald",
+    )
+
+
+def _own_group_hits(queries: FloatArray, gallery: FloatArray) -> FloatArray:
+    """Return the (groups,) mean hit of queries (groups, size, d) on their own row of the gallery."""
+    similarity = queries @ np.swapaxes(gallery, 1, 2)
+    own = np.einsum("gij,gij->gi", queries, gallery)[:, :, None]
+    norms = np.linalg.norm(gallery, axis=2)
+    larger = np.maximum(norms[:, :, None], norms[:, None, :])
+    above, level = compare(similarity, own, np.linalg.norm(queries, axis=2)[:, :, None] * larger)
+    # The partner itself is level with itself, and so counts as the one more that a tie is shared with.
+    hits = np.where(above.any(axis=2), 0.0, 1 / level.sum(axis=2))
+    return np.asarray(hits.mean(axis=1), dtype=np.float64)
+
+
+def _subset_hits(
+    better: IntArray, ties: IntArray, candidates: IntArray, drawn: IntArray, k: int
+) -> FloatArray:
+    """Return the (n,) expected hit at ``k`` among ``drawn`` of the candidates, drawn without replacement.
+
+    With ties broken at random, better + j candidates are ahead for j uniform on 0 .. ties, and the partner is
+    a hit when fewer than k of them are drawn.
+    """
+    from scipy.stats import hypergeom
+
+    hits = np.zeros(len(better))
+    sizes, which = np.unique(np.stack([candidates, drawn], axis=1), axis=0, return_inverse=True)
+    for row, (total, subset) in enumerate(sizes):
+        members = np.flatnonzero(which.reshape(-1) == row)
+        ahead = hypergeom.cdf(k - 1, total, np.arange(total + 1), subset)
+        cumulative = np.concatenate([[0.0], np.cumsum(ahead)])
+        first = better[members]
+        last = first + ties[members] + 1
+        hits[members] = (cumulative[last] - cumulative[first]) / (last - first)
+    return np.clip(hits, 0.0, 1.0)

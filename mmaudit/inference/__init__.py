@@ -1,0 +1,43 @@
+"""Intervals, tests, multiplicity and planning: how a number becomes a statement."""
+
+from mmaudit.inference.interactions import shared_variance
+from mmaudit.inference.intervals import (
+    Labels,
+    at_confidence,
+    bounded_mean,
+    canonical_order,
+    cluster_totals,
+    exact,
+    jackknife,
+    linearized,
+    mean,
+    paired_difference,
+    propagated,
+    proportion,
+    student,
+    undefined,
+)
+from mmaudit.inference.multiplicity import holm
+from mmaudit.inference.planning import n_to_decide
+from mmaudit.inference.tests import tail_probability
+
+__all__ = [
+    "Labels",
+    "at_confidence",
+    "bounded_mean",
+    "canonical_order",
+    "cluster_totals",
+    "exact",
+    "holm",
+    "jackknife",
+    "linearized",
+    "mean",
+    "n_to_decide",
+    "paired_difference",
+    "propagated",
+    "proportion",
+    "shared_variance",
+    "student",
+    "tail_probability",
+    "undefined",
+]

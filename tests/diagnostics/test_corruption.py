@@ -1,0 +1,203 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from scipy.special import logsumexp
+from sklearn.metrics import roc_auc_score
+
+from mmaudit.diagnostics.corruption import (
+    early_loss_separation,
+    mispairing_rate,
+    pair_losses,
+    suspects,
+    tail_excess,
+)
+from mmaudit.diagnostics.retrieval import ranks
+from mmaudit.embeddings import Embeddings
+from mmaudit.errors import InputError
+from mmaudit.seeds import generator
+
+
+def claimed(wrong, n=400, noise=0.5, seed=0, similarity="cosine"):
+    rng = generator(seed, "corruption")
+    latent = rng.normal(size=(n, 16))
+    x, y = latent + noise * rng.normal(size=(n, 16)), latent + noise * rng.normal(size=(n, 16))
+    moved = np.arange(n // 2, n // 2 + round(wrong * n / 2))
+    y[moved] = y[np.roll(moved, 1)]
+    return Embeddings(x.astype(np.float32), y.astype(np.float32), similarity=similarity), moved
+
+
+def first_half(n=400):
+    return np.arange(n) < n // 2
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.5])
+@pytest.mark.parametrize("wrong", [0.0, 0.2, 0.5])
+def test_the_planted_share_is_within_the_interval_for_a_good_and_a_weak_encoder(wrong, noise):
+    embeddings, _ = claimed(wrong, noise=noise, seed=1)
+    m = mispairing_rate(ranks(embeddings), first_half())
+    assert m.low <= wrong <= m.high
+    assert m.high - m.low < 0.4
+    assert m.n == 200
+    assert 0 <= m.value <= 1
+
+
+def test_without_trusted_pairs_a_weak_encoder_is_told_apart_by_a_note_only():
+    embeddings, _ = claimed(0.0, noise=2.5)
+    raw = mispairing_rate(ranks(embeddings))
+    assert raw.low > 0.1
+    assert "weak encoder" in raw.notes[0]
+    assert mispairing_rate(ranks(embeddings), first_half()).low < 0
+
+
+def test_the_estimate_is_the_written_formula():
+    embeddings, _ = claimed(0.3, n=200, noise=1.0)
+    measured = ranks(embeddings)
+    shares = []
+    for rows in (first_half(200), ~first_half(200)):
+        behind = [np.mean(side.percentile[rows] > 0.5) for side in (measured.forward, measured.backward)]
+        behind += [
+            np.mean(side.percentile[rows] == 0.5) / 2 for side in (measured.forward, measured.backward)
+        ]
+        shares.append(sum(behind))
+    trusted, others = shares
+    m = mispairing_rate(measured, first_half(200))
+    assert m.value == pytest.approx((others - trusted) / (1 - trusted))
+    untold = mispairing_rate(measured)
+    assert untold.value == pytest.approx((others + trusted) / 2)
+
+
+def test_the_rank_of_a_wrong_partner_gives_one_in_any_geometry():
+    rng = generator(4, "cone")
+    x, y = (rng.normal(size=(600, 8)) + np.array([3.0, *[0] * 7]) for _ in range(2))
+    y *= rng.gamma(1.0, size=(600, 1))
+    m = mispairing_rate(ranks(Embeddings(x.astype(np.float32), y.astype(np.float32), similarity="dot")))
+    assert m.low < 1 <= m.value + 0.1
+
+
+@pytest.mark.parametrize("n", [40, 41])
+def test_an_encoder_that_says_nothing_is_no_clean_bill(n):
+    z = np.ones((n, 3), dtype=np.float32)
+    assert mispairing_rate(ranks(Embeddings(z, z))).value == pytest.approx(1.0)
+    blind = mispairing_rate(ranks(Embeddings(z, z)), first_half(n))
+    assert blind.value is None
+    assert "no better than chance" in blind.notes[0]
+
+
+def test_a_negative_estimate_is_clipped_and_its_interval_is_not():
+    embeddings, moved = claimed(0.3, noise=1.2)
+    trusted = np.zeros(400, dtype=bool)
+    trusted[moved] = True
+    trusted[:100] = True
+    m = mispairing_rate(ranks(embeddings), trusted)
+    assert m.value == 0.0
+    assert m.low < 0 < m.high
+    assert "raw estimate is -" in m.notes[-1]
+
+
+def test_no_wrong_pair_found_still_has_a_width():
+    x = claimed(0.0)[0].x
+    m = mispairing_rate(ranks(Embeddings(x, x)), first_half())
+    assert m.value == 0.0
+    assert m.high > 0.005
+
+
+def test_mispairing_that_cannot_be_measured():
+    embeddings, _ = claimed(0.1, n=20)
+    assert mispairing_rate(ranks(embeddings, groups=np.zeros(20))).value is None
+    everyone = mispairing_rate(ranks(embeddings), np.ones(20, dtype=bool))
+    assert "every pair is trusted" in everyone.notes[0]
+    with pytest.raises(InputError, match="trusted has shape"):
+        mispairing_rate(ranks(embeddings), np.ones(3, dtype=bool))
+    with pytest.raises(InputError, match="bool"):
+        mispairing_rate(ranks(embeddings), np.arange(20))
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+@pytest.mark.parametrize("block", [1, 7, 64, 1024])
+def test_pair_losses_are_the_symmetric_infonce(similarity, block):
+    embeddings, _ = claimed(0.2, n=60, similarity=similarity)
+    x, y = embeddings.scored
+    logits = x @ y.T / 0.05
+    expected = (logsumexp(logits, axis=1) + logsumexp(logits, axis=0) - 2 * np.diag(logits)) / 2
+    np.testing.assert_allclose(pair_losses(embeddings, temperature=0.05, block=block), expected, atol=1e-9)
+
+
+def test_pair_losses_leave_the_group_out_and_survive_any_scale():
+    embeddings, _ = claimed(0.2, n=40)
+    groups = np.arange(40) // 2
+    x, y = embeddings.scored
+    logits = x @ y.T / 0.07
+    logits[(groups[:, None] == groups) & ~np.eye(40, dtype=bool)] = -np.inf
+    expected = (logsumexp(logits, axis=1) + logsumexp(logits, axis=0)) / 2 - np.diag(logits)
+    np.testing.assert_allclose(pair_losses(embeddings, groups), expected, atol=1e-9)
+    assert np.isfinite(pair_losses(embeddings, temperature=1e-6)).all()
+    np.testing.assert_array_equal(pair_losses(embeddings, np.zeros(40)), 0.0)
+    with pytest.raises(InputError, match="positive number"):
+        pair_losses(embeddings, temperature=0.0)
+
+
+def test_tail_excess_sees_hard_losses_and_states_its_exact_null():
+    rng = generator(5, "tail")
+    losses, trusted = rng.normal(size=1100), np.arange(1100) < 499
+    losses[-100:] += 6
+    m = tail_excess(losses, trusted)
+    threshold = np.sort(losses[:499])[494]  # ⌈0.99 · 500⌉ = 495th
+    assert m.null == 5 / 500
+    assert m.value == np.mean(losses[499:] > threshold)
+    expected = scipy.stats.binomtest(int(np.sum(losses[499:] > threshold)), 601).proportion_ci(
+        method="wilson"
+    )
+    assert (m.low, m.high) == pytest.approx(tuple(expected))
+    assert tail_excess(losses[:1000], trusted[:1000]).low < 0.01
+
+
+def test_the_null_of_the_tail_holds_on_average_for_few_trusted_pairs():
+    rng = generator(6, "tail")
+    draws = [tail_excess(rng.normal(size=60), np.arange(60) < 30) for _ in range(2000)]
+    assert np.mean([m.value for m in draws]) == pytest.approx(draws[0].null, abs=0.004)
+    assert draws[0].null == pytest.approx(1 / 31)
+
+
+def test_tail_excess_that_cannot_be_measured():
+    assert tail_excess(np.ones(4), np.ones(4, dtype=bool)).value is None
+    assert tail_excess(np.ones(4), np.zeros(4, dtype=bool)).value is None
+    bad = tail_excess([1.0, math.nan, 2.0], np.array([True, False, False]))
+    assert "finite" in bad.notes[0]
+
+
+def delong_by_hand(positive, negative):
+    kernel = [[(a > b) + (a == b) / 2 for b in negative] for a in positive]
+    rows, columns = np.mean(kernel, axis=1), np.mean(kernel, axis=0)
+    return math.sqrt(np.var(rows, ddof=1) / len(rows) + np.var(columns, ddof=1) / len(columns))
+
+
+def test_early_loss_separation_is_the_area_of_scikit_learn_with_delongs_error():
+    rng = generator(7, "auc")
+    corrupted = rng.random(120) < 0.3
+    losses = np.round(rng.normal(size=120) + corrupted, 1)  # rounded, so that some tie
+    m = early_loss_separation(losses, corrupted)
+    assert m.value == pytest.approx(roc_auc_score(corrupted, losses), rel=1e-12)
+    assert m.se == pytest.approx(delong_by_hand(losses[corrupted], losses[~corrupted]), rel=1e-12)
+    assert m.null == 0.5
+    assert early_loss_separation(-losses, corrupted).value == pytest.approx(1 - m.value)
+
+
+def test_early_loss_separation_at_its_ends():
+    corrupted = np.arange(20) < 5
+    assert early_loss_separation(-np.arange(20.0), corrupted).value == 1.0
+    assert early_loss_separation(np.ones(20), corrupted).value == 0.5
+    assert early_loss_separation(np.ones(20), np.arange(20) < 1).value is None
+    assert early_loss_separation(np.full(20, np.nan), corrupted).value is None
+
+
+def test_suspects_are_the_wrong_pairs():
+    embeddings, moved = claimed(0.1, noise=0.3)
+    rows = suspects(ranks(embeddings), k=len(moved))
+    assert set(rows) == set(moved)
+    assert rows.dtype == np.int64
+    worst = ranks(embeddings).mean_percentile[suspects(ranks(embeddings), k=400)]
+    assert (np.diff(worst) <= 0).all()
+    z = np.ones((5, 2), dtype=np.float32)
+    assert suspects(ranks(Embeddings(z, z))).tolist() == [0, 1, 2, 3, 4]

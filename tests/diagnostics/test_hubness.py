@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.neighbors import NearestNeighbors
+
+from mmaudit import diagnostics as d
+from mmaudit.embeddings import Embeddings
+from mmaudit.errors import InputError
+
+
+def _pairs(n=80, width=12, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, width))
+    return Embeddings(x, x + rng.normal(size=(n, width)) + 0.3)
+
+
+def _sklearn_counts(queries, gallery, k):
+    found = (
+        NearestNeighbors(n_neighbors=k, metric="cosine")
+        .fit(gallery)
+        .kneighbors(queries, return_distance=False)
+    )
+    return np.bincount(found.ravel(), minlength=len(gallery))
+
+
+@pytest.mark.parametrize("k", [1, 10])
+def test_counts_equal_scikit_learn(k):
+    e = _pairs()
+    x, y = e.scored
+    counts_x, counts_y = d.neighbour_counts(e, k=k)
+    np.testing.assert_allclose(counts_x, _sklearn_counts(y, x, k))
+    np.testing.assert_allclose(counts_y, _sklearn_counts(x, y, k))
+
+
+def test_value_equals_scipy_skewness_of_each_gallery():
+    e = _pairs()
+    for m, counts in zip(d.hubness(e), d.neighbour_counts(e), strict=True):
+        assert m.value == pytest.approx(stats.skew(counts))
+
+
+def test_error_equals_the_brute_force_jackknife_of_the_skewness():
+    e = _pairs(300)
+    for m, counts in zip(d.hubness(e), d.neighbour_counts(e), strict=True):
+        without = np.array([stats.skew(np.delete(counts, i)) for i in range(len(counts))])
+        brute = np.sqrt((len(counts) - 1) * np.mean((without - without.mean()) ** 2))
+        assert m.se == pytest.approx(brute, rel=0.05)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 80])
+def test_neither_block_size_nor_item_order_matters_even_with_ties(block):
+    base = _pairs(20)
+    rows = np.repeat(np.arange(20), 4)
+    tied = base.take(rows)
+    order = np.random.default_rng(1).permutation(80)
+    for straight, other in zip(
+        d.neighbour_counts(tied, k=3), d.neighbour_counts(tied.take(order), k=3, block=block), strict=True
+    ):
+        np.testing.assert_allclose(straight[order], other, atol=1e-12)
+
+
+def test_ties_share_the_places_left():
+    gallery = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    e = Embeddings(np.tile([[1.0, 0.1]], (4, 1)), gallery)
+    counts_x, counts_y = d.neighbour_counts(e, k=2)
+    np.testing.assert_allclose(counts_y, [8 / 3, 8 / 3, 8 / 3, 0])
+    np.testing.assert_allclose(counts_x, [2, 2, 2, 2])
+
+
+def test_a_planted_hub_is_found_on_its_own_side_only():
+    e = _pairs(100)
+    x, y = e.x + 1.0, e.y + 1.0
+    y[17] = x.mean(axis=0)
+    planted = Embeddings(x, y)
+    hubs_x, hubs_y = d.hub_items(planted)
+    assert hubs_y[0] == 17
+    assert 17 not in hubs_x
+    assert hubs_y.dtype == np.int64
+    counts = d.neighbour_counts(planted)[1]
+    assert (np.diff(counts[hubs_y]) <= 0).all()
+    assert d.hubness(planted)[1].value > d.hubness(e)[1].value + 1
+
+
+def test_no_items_no_hubs():
+    assert [len(h) for h in d.hub_items(Embeddings(np.zeros((0, 3)), np.zeros((0, 3))))] == [0, 0]
+
+
+def test_a_constant_side_has_no_skewness():
+    e = _pairs(40)
+    constant = Embeddings(np.ones_like(e.x), e.y)
+    image, _ = d.hubness(constant)
+    assert image.value is None
+    assert "equally often" in image.notes[0]
+    assert len(d.hub_items(constant)[0]) == 0
+
+
+def test_ten_items_are_too_few_for_ten_neighbours():
+    image, text = d.hubness(_pairs(10))
+    assert image.value is None
+    assert text.value is None
+    assert d.hubness(_pairs(11))[0].value is not None
+
+
+def test_k_must_be_positive():
+    with pytest.raises(InputError, match="k is 0"):
+        d.hubness(_pairs(), k=0)

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from sklearn.metrics import mutual_info_score
+
+from mmaudit import diagnostics as d
+from mmaudit.errors import InputError
+
+
+def _known(n=400, width=6, seed=0):
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, width))
+    return z, (z[:, 0] > 0).astype(int) + 2 * (z[:, 1] > 0).astype(int)
+
+
+# -- the binned proxy -------------------------------------------------------------------------------------
+
+
+def test_proxy_equals_scikit_learn_on_the_same_codes():
+    z, factor = _known()
+    cuts = np.quantile(z[:, :2], [0.25, 0.5, 0.75], axis=0)
+    codes = np.searchsorted(cuts[:, 0], z[:, 0], "right") * 4 + np.searchsorted(cuts[:, 1], z[:, 1], "right")
+    proxy, _ = d.mi_proxy(z, factor, dims=2)
+    assert proxy.value == pytest.approx(mutual_info_score(codes, factor))
+
+
+def test_random_labels_saturate_the_proxy_and_leave_no_excess():
+    z, _ = _known(360, 48)
+    labels = np.random.default_rng(3).integers(0, 4, 360)
+    proxy, excess = d.mi_proxy(z, labels)
+    assert proxy.value > 0.95 * np.log(4)
+    assert proxy.null == pytest.approx(proxy.value, abs=0.02)
+    assert excess.low <= 0 <= excess.high
+    assert "of H(F)" in proxy.notes[1]
+
+
+def test_a_known_factor_leaves_an_excess():
+    z, factor = _known()
+    proxy, excess = d.mi_proxy(z, factor, dims=2)
+    assert excess.low > 0.5
+    assert excess.value == pytest.approx(proxy.value - proxy.null)
+    assert proxy.notes[0].startswith("permutation p = 0.00498")
+
+
+def test_excess_is_rarely_claimed_for_random_labels():
+    rng = np.random.default_rng(8)
+    claims = 0
+    for _ in range(100):
+        _, excess = d.mi_proxy(rng.normal(size=(120, 2)), rng.integers(0, 3, 120), dims=2, draws=40)
+        claims += not excess.low <= 0 <= excess.high
+    assert claims <= 10
+
+
+def test_proxy_does_not_depend_on_the_order_of_the_items():
+    z, factor = _known(100)
+    order = np.random.default_rng(1).permutation(100)
+    straight, shuffled = d.mi_proxy(z, factor, draws=10), d.mi_proxy(z[order], factor[order], draws=10)
+    assert [m.value for m in shuffled] == pytest.approx([m.value for m in straight], abs=1e-12)
+    assert shuffled[0].null == pytest.approx(straight[0].null, abs=1e-12)
+
+
+def test_names_carry_modality_and_factor():
+    z, factor = _known(60)
+    names = [m.name for m in d.mi_proxy(z, factor, draws=2, modality="image", factor_name="shape")]
+    assert names == ["mi_proxy_image_shape", "mi_excess_image_shape"]
+    assert (
+        d.v_information(z, factor, modality="image", factor_name="shape").name == "v_information_image_shape"
+    )
+
+
+# -- the probe --------------------------------------------------------------------------------------------
+
+
+def test_a_linear_factor_is_read_nearly_whole():
+    z, factor = _known()
+    m = d.v_information(z, factor)
+    assert 0.7 * np.log(4) < m.low
+    assert m.high < np.log(4)
+    assert m.null == 0
+
+
+def test_permuted_labels_give_nothing_or_a_little_less():
+    z, factor = _known(400, 32)
+    values = []
+    for seed in range(4):
+        labels = np.random.default_rng(seed).permutation(factor)
+        m = d.v_information(z, labels, seed=seed)
+        assert m.low <= 0.01
+        values.append(m.value)
+    assert -0.05 < np.mean(values) < 0.01
+
+
+def test_probe_finds_the_information_of_a_gaussian_channel():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 3000)
+    z = (2 * label - 1)[:, None] * np.array([[1.0, 0.0]]) + rng.normal(size=(3000, 2))
+    grid = np.linspace(-8, 8, 20001)
+    density = np.exp(-0.5 * (grid - 1) ** 2) / np.sqrt(2 * np.pi)
+    truth = np.log(2) - np.sum(density * np.log1p(np.exp(-2 * grid))) * (grid[1] - grid[0])
+    m = d.v_information(z, label)
+    assert m.low <= truth <= m.high
+    assert m.high - m.low < 0.1
+
+
+def test_probe_depends_neither_on_item_order_nor_on_scale():
+    z, factor = _known(120)
+    order = np.random.default_rng(1).permutation(120)
+    straight = d.v_information(z, factor).value
+    assert d.v_information(z[order], factor[order]).value == pytest.approx(straight, rel=1e-6)
+    assert d.v_information(1e30 * z, factor).value == pytest.approx(straight, rel=1e-6)
+
+
+def test_a_value_seen_once_stays_finite():
+    z, factor = _known(60)
+    factor[0] = 9
+    assert d.v_information(z, factor).value is not None
+
+
+@pytest.mark.parametrize("diagnostic", [d.mi_proxy, d.v_information])
+def test_a_factor_of_another_length_is_refused(diagnostic):
+    with pytest.raises(InputError, match=r"factor has shape \(3,\)"):
+        diagnostic(np.zeros((30, 2)), [0, 1, 2])
+
+
+@pytest.mark.parametrize("options", [{"bins": 1}, {"dims": 0}, {"draws": 0}])
+def test_proxy_settings_are_checked(options):
+    with pytest.raises(InputError, match="give at least"):
+        d.mi_proxy(*_known(60), **options)
+
+
+def test_probe_needs_three_folds():
+    with pytest.raises(InputError, match="folds is 2"):
+        d.v_information(*_known(60), folds=2)

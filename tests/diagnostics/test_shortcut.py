@@ -1,0 +1,171 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from mmaudit import inference
+from mmaudit.diagnostics.retrieval import ranks
+from mmaudit.diagnostics.shortcut import counterfactual_drop, matched_negative_drop, twin_accuracy
+from mmaudit.embeddings import Embeddings
+from mmaudit.errors import InputError
+from mmaudit.seeds import generator
+
+
+def twins(groups=150, size=4, shared=0.0, seed=0):
+    """Twins of one latent; ``shared`` is the strength of a nuisance that a pair shares."""
+    rng = generator(seed, "twins")
+    latent = np.repeat(rng.normal(size=(groups, 8)), size, axis=0)
+    nuisance = shared * rng.normal(size=latent.shape)
+    x, y = (latent + nuisance + 0.3 * rng.normal(size=latent.shape) for _ in range(2))
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def marked(shared, n=160, values=8, seed=0, noise=0.5):
+    """Pairs whose two modalities share a nuisance code, as loud in the embedding as ``shared``."""
+    rng = generator(seed, "marked")
+    latent, nuisance = rng.normal(size=(n, 12)), rng.integers(0, values, n)
+    marker = shared * np.eye(values, 12)[nuisance]
+    x, y = (latent + marker + noise * rng.normal(size=latent.shape) for _ in range(2))
+    return Embeddings(x.astype(np.float32), y.astype(np.float32)), nuisance
+
+
+def test_twins_without_a_shortcut_are_found_at_chance_and_with_one_above():
+    clean, leaning = twin_accuracy(*twins(), 4), twin_accuracy(*twins(shared=0.5), 4)
+    assert clean.low <= clean.null == 0.25 <= clean.high
+    assert leaning.low > 0.4
+    assert (clean.n, clean.df) == (150, 149)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_twin_accuracy_by_a_plain_loop(similarity):
+    x, y = twins(groups=20, size=3, shared=0.3)
+    a, b = Embeddings(x, y, similarity=similarity).scored
+    hits = []
+    for g, i in itertools.product(range(20), range(3)):
+        rows = np.arange(3 * g, 3 * g + 3)
+        hits.append(np.argmax(b[rows] @ a[3 * g + i]) == i)
+        hits.append(np.argmax(a[rows] @ b[3 * g + i]) == i)
+    m = twin_accuracy(x, y, 3, similarity)
+    assert m.value == pytest.approx(np.mean(hits))
+    groups = np.mean(np.reshape(hits, (20, 6)), axis=1)
+    assert m.se == pytest.approx(inference.mean("m", groups).se)
+
+
+def test_twins_that_tie_are_found_at_chance_exactly():
+    x, y = twins(groups=10)
+    same = np.repeat(x[::4], 4, axis=0)
+    assert twin_accuracy(same, same, 4).value == 0.25
+    assert twin_accuracy(np.zeros((8, 2)), np.zeros((8, 2)), 2).value == 0.5
+    assert twin_accuracy(x, np.ones_like(y), 4).value == pytest.approx(0.25)
+    assert twin_accuracy(y, y, 4).value == 1.0
+
+
+def test_twins_that_make_no_groups_are_refused():
+    for size in (1, 3):
+        with pytest.raises(InputError, match="groups of"):
+            twin_accuracy(np.ones((8, 2)), np.ones((8, 2)), size)
+    assert twin_accuracy(np.ones((2, 2)), np.ones((2, 2)), 2).value is None
+
+
+def test_counterfactual_drop_is_the_recall_lost():
+    present, removed = ranks(marked(2.0)[0]), ranks(marked(0.0)[0])
+    m = counterfactual_drop(present, removed)
+    assert m.value == pytest.approx(np.mean(present.mean_hits(1)) - np.mean(removed.mean_hits(1)))
+    reverse = counterfactual_drop(removed, present)
+    assert (reverse.value, reverse.se) == (-m.value, pytest.approx(m.se, rel=1e-12))
+    same = counterfactual_drop(present, present)
+    assert same.value == 0.0
+    assert same.low < 0 < same.high
+
+
+def test_counterfactual_drop_takes_each_items_mean_over_redraws():
+    present, redraws = ranks(marked(2.0)[0]), [ranks(marked(0.0, seed=s)[0]) for s in (1, 2, 3)]
+    m = counterfactual_drop(present, redraws)
+    single = [counterfactual_drop(present, drawn) for drawn in redraws]
+    assert m.value == pytest.approx(np.mean([one.value for one in single]))
+    assert m.se < min(one.se for one in single)
+    assert counterfactual_drop(present, [redraws[0]]) == single[0]
+
+
+def test_counterfactual_drop_wants_the_same_items():
+    present = ranks(marked(1.0)[0])
+    with pytest.raises(InputError, match="none without"):
+        counterfactual_drop(present, [])
+    with pytest.raises(InputError, match="same items"):
+        counterfactual_drop(present, ranks(marked(1.0, n=20)[0]))
+    few = ranks(marked(1.0, n=4)[0])
+    assert counterfactual_drop(few, few, k=5).value is None
+
+
+def by_enumeration(embeddings, nuisance, groups, k):
+    """Average over every subset of candidates and every order of the tied, by brute force."""
+    x, y = embeddings.scored
+    n, drops = len(x), []
+
+    def hit(similarity, query, candidates):
+        own = similarity[query, query]
+        gaps = similarity[query, candidates] - own
+        better, ties = np.sum(gaps > 1e-11), np.sum(np.abs(gaps) <= 1e-11)
+        return np.mean([better + place < k for place in range(ties + 1)])
+
+    for i in range(n):
+        others = [j for j in range(n) if groups[j] != groups[i]]
+        matched = [j for j in others if nuisance[j] == nuisance[i]]
+        if len(matched) < k:
+            continue
+        drop = 0.0
+        for similarity in (x @ y.T, y @ x.T):
+            subsets = itertools.combinations(others, len(matched))
+            drop += np.mean([hit(similarity, i, list(s)) for s in subsets]) - hit(similarity, i, matched)
+        drops.append(drop / 2)
+    return np.mean(drops), len(drops)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_matched_negative_drop_is_the_exact_expectation(k):
+    embeddings, _ = marked(1.5, n=11, values=3, noise=1.0)
+    tied = embeddings.take([0, 1, 2, 3, 4, 5, 6, 7, 8, 2, 10])
+    nuisance, groups = (
+        np.array([0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 5]),
+        np.array([0, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+    )
+    for case in (embeddings, tied):
+        value, count = by_enumeration(case, nuisance, groups, k)
+        m = matched_negative_drop(case, nuisance, groups, k)
+        assert m.value == pytest.approx(value, abs=1e-12)
+        assert m.n == count
+        assert "left out" in m.notes[0]
+
+
+def test_matched_negative_drop_sees_the_shortcut_and_not_a_column_that_plays_no_role():
+    embeddings, nuisance = marked(2.0, n=300)
+    assert matched_negative_drop(embeddings, nuisance).low > 0.01
+    idle = generator(9, "idle").integers(0, 8, 300)
+    m = matched_negative_drop(embeddings, idle)
+    assert m.low < 0 < m.high
+    assert m.notes == ()
+
+
+def test_matched_negative_drop_depends_on_neither_order_nor_block():
+    embeddings, nuisance = marked(1.0)
+    order = generator(2, "order").permutation(160)
+    m = matched_negative_drop(embeddings, nuisance)
+    moved = matched_negative_drop(embeddings.take(order), nuisance[order])
+    assert (moved.value, moved.se) == (m.value, m.se)
+    assert matched_negative_drop(embeddings, nuisance, block=7) == m
+
+
+def test_an_encoder_that_says_nothing_has_no_drop():
+    z = np.ones((30, 2), dtype=np.float32)
+    m = matched_negative_drop(Embeddings(z, z), np.arange(30) % 3)
+    assert m.value == pytest.approx(0.0, abs=1e-15)
+    assert m.low < 0 < m.high
+
+
+def test_matched_negative_drop_that_cannot_be_measured():
+    embeddings, _ = marked(1.0, n=10)
+    assert "unique to each item" in matched_negative_drop(embeddings, np.arange(10)).notes[0]
+    with pytest.raises(InputError, match="one value a pair"):
+        matched_negative_drop(embeddings, np.arange(3))
+    with pytest.raises(InputError, match="from 1 to 10"):
+        matched_negative_drop(embeddings, np.arange(10), k=0)

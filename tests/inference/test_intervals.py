@@ -1,0 +1,260 @@
+import dataclasses
+import math
+import statistics
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmaudit import inference
+from mmaudit.errors import InputError
+from mmaudit.seeds import generator
+
+hits01 = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=40)
+
+
+def test_mean_is_the_textbook_student_interval():
+    values = generator(1, "mean").normal(size=30)
+    m = inference.mean("m", values, confidence=0.9)
+    assert m.se == pytest.approx(scipy.stats.sem(values), rel=1e-13)
+    assert (m.low, m.high) == pytest.approx(
+        scipy.stats.t.interval(0.9, 29, loc=statistics.fmean(values), scale=scipy.stats.sem(values)),
+        rel=1e-12,
+    )
+    assert (m.interval, m.df, m.n, m.confidence) == ("student", 29, 30, 0.9)
+
+
+def test_mean_of_equal_clusters_is_the_mean_of_cluster_means():
+    values = generator(2, "mean").normal(size=(12, 5))
+    m = inference.mean("m", values.ravel(), clusters=np.repeat(np.arange(12), 5))
+    whole = inference.mean("m", values.mean(axis=1))
+    assert m.value == pytest.approx(whole.value, rel=1e-13)
+    assert m.se == pytest.approx(whole.se, rel=1e-12)
+    assert (m.df, m.n) == (11, 60)
+
+
+def test_mean_of_unequal_clusters_follows_the_written_formula():
+    values, clusters = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 0.0]), np.array([7, 7, 3, 3, 3, 9])
+    centre = values.mean()
+    totals = [sum(v - centre for v, c in zip(values, clusters, strict=True) if c == k) for k in (3, 7, 9)]
+    m = inference.mean("m", values, clusters=clusters)
+    assert m.se == pytest.approx(math.sqrt(3 / 2 * sum(t * t for t in totals)) / 6, rel=1e-13)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 7, 20])
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.999])
+def test_proportion_is_the_wilson_interval_of_scipy(hits, confidence):
+    m = inference.proportion("p", [1.0] * hits + [0.0] * (20 - hits), confidence=confidence)
+    expected = scipy.stats.binomtest(hits, 20).proportion_ci(confidence, method="wilson")
+    assert (m.low, m.high) == pytest.approx(tuple(expected), abs=1e-14)
+    assert m.df == pytest.approx(20)
+
+
+def test_effective_trials_never_exceed_the_hits_and_count_whole_clusters():
+    repeated = np.repeat([1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0], 5)
+    clusters = np.repeat(np.arange(8), 5)
+    m = inference.proportion("p", repeated, clusters=clusters)
+    assert m.n == 40
+    # The variance of 40 independent hits over that of the mean of 8 clusters, (p q / 39) / (p q / 7).
+    assert m.df == pytest.approx(40 * 7 / 39)
+    assert inference.proportion("p", np.tile([0.0, 1.0], 20), clusters=clusters // 2).df == 40
+    assert inference.proportion("p", np.ones(40), clusters=clusters).df == 8
+    assert inference.proportion("p", np.ones(5), clusters=np.zeros(5)).df == 1
+
+
+def test_variance_that_items_share_costs_trials_and_widens_differences():
+    hits = np.tile([0.0, 1.0], 50)
+    assert inference.proportion("p", hits, shared=0.0075).df == pytest.approx(25, rel=0.02)
+    plain = inference.paired_difference("d", hits, hits[::-1])
+    wide = inference.paired_difference("d", hits, hits[::-1], shared=0.01)
+    assert wide.se**2 == pytest.approx(plain.se**2 + 0.01)
+
+
+def test_paired_difference_is_bonett_and_price():
+    rng = generator(3, "paired")
+    first, second = rng.random(50) < 0.7, rng.random(50) < 0.6
+    only_first, only_second = np.sum(first & ~second), np.sum(second & ~first)
+    p12, p21 = (only_first + 1) / 52, (only_second + 1) / 52
+    m = inference.paired_difference("d", first, second)
+    assert m.se == pytest.approx(math.sqrt((p12 + p21 - (p12 - p21) ** 2) / 52), rel=1e-13)
+    assert m.value == pytest.approx((only_first - only_second) / 50)
+
+
+def test_no_disagreement_still_has_a_width():
+    m = inference.paired_difference("d", np.ones(100), np.ones(100))
+    assert m.value == 0
+    assert m.high == -m.low > 0.01
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 1)] * 2, st.integers(0, 4)), min_size=1, max_size=30))
+@settings(deadline=None, max_examples=50)
+def test_paired_difference_is_exactly_antisymmetric(rows):
+    first, second, clusters = (np.array(column) for column in zip(*rows, strict=True))
+    one = inference.paired_difference("d", first, second, clusters=clusters)
+    other = inference.paired_difference("d", second, first, clusters=clusters)
+    assert (one.value, one.low, one.high, one.se) == (-other.value, -other.high, -other.low, other.se)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5)), min_size=2, max_size=30), st.randoms())
+@settings(deadline=None, max_examples=50)
+def test_no_constructor_depends_on_the_order_of_items(rows, random):
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    results = []
+    for table in (rows, shuffled):
+        values, clusters = (np.array(column) for column in zip(*table, strict=True))
+        results.append(
+            (
+                inference.mean("m", values, clusters=clusters),
+                inference.proportion("p", values, clusters=clusters),
+                inference.bounded_mean("b", values, (0, 1), clusters=clusters),
+            )
+        )
+    assert results[0] == results[1]
+
+
+def test_linearized_of_the_identity_is_the_mean_and_takes_any_value():
+    values = generator(4, "lin").normal(size=20)
+    m = inference.linearized("l", 7.0, values)
+    assert m.se == pytest.approx(scipy.stats.sem(values))
+    assert m.value == 7.0
+
+
+def test_jackknife_of_the_mean_with_one_row_a_group_is_its_standard_error():
+    values = generator(5, "jack").normal(size=25)
+    order = inference.canonical_order(values)
+    m = inference.jackknife("j", lambda rows: float(values[rows].mean()), order, groups=25)
+    assert m.se == pytest.approx(scipy.stats.sem(values), rel=1e-9)
+    assert m.df == 24
+
+
+def test_jackknife_does_not_depend_on_item_order():
+    values = generator(6, "jack").normal(size=(60, 3)).astype(np.float32)
+    moved = values[generator(6, "shuffle").permutation(60)]
+
+    def measured(table):
+        spread = lambda rows: float(np.log(table[rows].std()))  # noqa: E731
+        return inference.jackknife("j", spread, inference.canonical_order(table))
+
+    assert measured(values) == measured(moved)
+
+
+def test_jackknife_of_an_undefined_statistic_is_undefined():
+    order = np.arange(10)
+    m = inference.jackknife("j", lambda rows: math.nan if 3 in rows else 1.0, order)
+    assert m.value is None
+    assert "not finite" in m.notes[0]
+    assert inference.jackknife("j", len, [0]).value is None
+
+
+def test_canonical_order_sorts_equal_content_equally_and_ignores_the_sign_of_zero():
+    table = np.array([[0.0, 2.0], [1.0, 1.0], [-0.0, 1.0], [3.0, -1.0]])
+    extra = np.array([5, 6, 7, 8])
+    order = inference.canonical_order(table, extra)
+    for rows in ([3, 2, 1, 0], [1, 3, 0, 2]):
+        again = inference.canonical_order(table[rows] + 0.0, extra[rows])
+        np.testing.assert_array_equal(extra[rows][again], extra[order])
+    assert inference.canonical_order(np.zeros((3, 0))).tolist() == [0, 1, 2]
+    assert order.dtype == np.int64
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_comes_out_as_undefined_with_a_reason(bad):
+    for m in (
+        inference.mean("m", [1.0, bad]),
+        inference.linearized("m", 1.0, [1.0, bad]),
+        inference.linearized("m", bad, [1.0, 2.0]),
+        inference.bounded_mean("m", [bad, 1.0], (0, 1)),
+        inference.proportion("m", [bad, 1.0]),
+        inference.paired_difference("m", [bad, 1.0], [0.0, 0.0]),
+        inference.exact("m", bad, 3),
+        inference.student("m", 1.0, bad, 3, 4),
+    ):
+        assert (m.value, m.low, m.high, m.interval) == (None, None, None, "none")
+        assert "finite" in m.notes[0]
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_too_few_items_for_a_standard_error(values):
+    assert inference.mean("m", values).value is None
+    assert inference.proportion("p", []).value is None
+    assert inference.bounded_mean("b", [], (0, 1)).value is None
+    one = inference.proportion("p", [1.0])
+    assert (one.value, one.high) == (1.0, 1.0)
+    assert one.low < 0.3
+    assert inference.paired_difference("d", [1.0], [0.0]).low < 0
+
+
+def test_equal_items_are_noted():
+    m = inference.mean("m", [2.0, 2.0, 2.0], notes=("mine",))
+    assert m.low == m.high == 2.0
+    assert m.notes[0] == "mine"
+    assert "no width" in m.notes[1]
+
+
+def test_propagated_error_of_a_difference_of_means_is_welch():
+    rng = generator(7, "welch")
+    a, b = rng.normal(size=12), 3 * rng.normal(size=30)
+    parts = ((1.0, inference.mean("a", a)), (-1.0, inference.mean("b", b)))
+    m = inference.propagated("d", a.mean() - b.mean(), parts, 42)
+    expected = scipy.stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    assert (m.low, m.high) == pytest.approx(tuple(expected), rel=1e-10)
+    undefined = inference.propagated("d", 0.0, ((1.0, inference.undefined("gone", "why")),), 3)
+    assert undefined.value is None
+    assert "gone" in undefined.notes[0]
+    assert "why" in undefined.notes[0]
+
+
+@given(hits01, st.floats(0.5, 0.999), st.floats(0.5, 0.999))
+@settings(deadline=None, max_examples=50)
+def test_restating_equals_measuring_at_that_confidence(hits, first, second):
+    table = [
+        inference.proportion("p", hits, confidence=first),
+        inference.bounded_mean("b", hits, (0, 1), confidence=first),
+        inference.exact("e", hits[0], 1, confidence=first),
+        inference.undefined("u", "why", confidence=first),
+    ]
+    direct = [
+        inference.proportion("p", hits, confidence=second),
+        inference.bounded_mean("b", hits, (0, 1), confidence=second),
+        inference.exact("e", hits[0], 1, confidence=second),
+        inference.undefined("u", "why", confidence=second),
+    ]
+    assert [inference.at_confidence(m, second) for m in table] == direct
+
+
+def test_a_wilson_measurement_built_by_hand_needs_no_df():
+    m = inference.proportion("p", [1.0, 0.0, 1.0, 1.0])
+    by_hand = dataclasses.replace(m, df=None)
+    assert inference.at_confidence(by_hand, 0.9).low == pytest.approx(inference.at_confidence(m, 0.9).low)
+
+
+def test_labels_reach_the_measurement():
+    m = inference.mean(
+        "m", [1, 2], unit="nats", direction="lower is better", null=1, notes=("a",), method="mine"
+    )
+    assert (m.unit, m.direction, m.null, m.notes, m.method) == (
+        "nats", "lower is better", 1.0, ("a",), "mine",
+    )  # fmt: skip
+    assert isinstance(m.null, float)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0])
+def test_a_confidence_that_is_no_share_is_refused(confidence):
+    with pytest.raises(InputError, match=r"such as 0\.95"):
+        inference.mean("m", [1, 2], confidence=confidence)
+
+
+def test_bad_columns_are_refused():
+    with pytest.raises(InputError, match="one value an item"):
+        inference.mean("m", [[1.0, 2.0]])
+    with pytest.raises(InputError, match=r"outside \[0, 1\]"):
+        inference.proportion("p", [0.0, 2.0])
+    with pytest.raises(InputError, match=r"outside \[-1, 1\]"):
+        inference.paired_difference("d", [2.0], [0.0])
+    with pytest.raises(InputError, match="same items"):
+        inference.paired_difference("d", [1.0], [0.0, 1.0])
+    with pytest.raises(InputError, match="one label an item"):
+        inference.mean("m", [1.0, 2.0], clusters=[1])
