@@ -1,0 +1,103 @@
+"""Whether the documents of a bundle can all be true at once."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmaudit.evidence.records import Record
+from mmaudit.evidence.reports import REPORTS, report_facts, summary_facts
+from mmaudit.evidence.risks import risk_rows
+
+__all__ = ["contradictions", "verdict_contradiction"]
+
+_COUNTED = {"passed": "passed", "failed": "failed", "skipped": "skipped", "error": "errors"}
+
+
+def contradictions(documents: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each contradiction within ``documents`` (parsed and schema-valid, by path)."""
+    outcomes = documents["outcomes.json"]["outcomes"]
+    certifications = documents["outcomes.json"]["certifications"]
+    alpha = documents["settings.json"].get("alpha")
+    alpha = alpha if isinstance(alpha, float) else None
+    for row in outcomes:
+        fault = verdict_contradiction(row, alpha)
+        if fault is not None:
+            yield f"outcomes.json: {row['check']!r} {fault}"
+
+    counts, tests = documents["pytest.json"]["counts"], documents["pytest.json"]["tests"]
+    found = Counter(row["outcome"] for row in tests)
+    # An audit without pytest has counts and no tests.
+    if tests and any(counts[key] != found[outcome] for outcome, key in _COUNTED.items()):
+        yield "pytest.json: its counts are not those of its tests"
+    if counts["collected"] != counts["not_run"] + sum(counts[key] for key in _COUNTED.values()):
+        yield "pytest.json: collected is not the tests run and not run together"
+
+    for name in REPORTS:
+        facts = documents[f"reports/{name}.json"]["facts_provided"]
+        if facts != report_facts(name, outcomes, facts["history"]):
+            yield f"reports/{name}.json: its facts are not those of outcomes.json"
+    facts = documents["reports/summary.json"]["facts_provided"]
+    if facts != summary_facts(outcomes, certifications, counts, facts["deviations"]):
+        yield "reports/summary.json: its facts are not those of outcomes.json and pytest.json"
+    # Wording may improve from one release to the next without making older bundles false; facts may not.
+    if _links(documents["risk_log.json"]["risks"]) != _links(risk_rows(outcomes, certifications)):
+        yield "risk_log.json: its rows do not follow from outcomes.json"
+
+
+def _links(rows: list[Record]) -> list[Record]:
+    return [{key: row[key] for key in ("risk", "status", "checks")} for row in rows]
+
+
+def verdict_contradiction(row: Record, alpha: float | None) -> str | None:
+    """Return how the verdict of one outcome contradicts its own numbers, or ``None``.
+
+    ACCEPT needs every interval wholly within the limit. REJECT needs a value outside it or a reason why there
+    is none, and an adjusted p-value, where one is given, of at most ``alpha``. What has such a p-value may
+    not be called INCONCLUSIVE. NOT EVIDENCED has no value but a reason; a notice (``None``) has no limit.
+    """
+    verdict, limit = row["verdict"], row["limit"]
+    m = row["measurement"] or {"value": None, "low": None, "high": None, "notes": ["not measured"]}
+    value, low, high = m["value"], m["low"], m["high"]
+    if (low is None) != (high is None):
+        return "has half an interval"
+    if value is None and (low is not None or not m["notes"]):
+        return "has no value and no note why"
+    if low is not None and not low <= value <= high:
+        return "has a value outside its own interval"
+    if limit is not None and limit["low"] is None and limit["high"] is None:
+        return "has a limit that limits nothing"
+    breach = value is not None and limit is not None and not _inside(value, limit)
+    adjusted = row["p_adjusted"]
+    decided = None if adjusted is None or alpha is None else adjusted <= alpha
+    faults = {
+        None: [("is a notice but has a limit", limit is not None)],
+        "NOT EVIDENCED": [
+            ("is NOT EVIDENCED but has a value", value is not None),
+            ("is NOT EVIDENCED without a reason", not row["reason"]),
+        ],
+        "ACCEPT": [
+            (
+                "is an ACCEPT whose interval does not lie within its limit",
+                limit is None or not all(_within(each, limit) for each in (m, *row["others"])),
+            )
+        ],
+        "REJECT": [
+            ("is a REJECT with neither a breach nor a reason", value is None and not row["reason"]),
+            ("is a REJECT whose value lies within its limit", value is not None and not breach),
+            ("is a REJECT whose adjusted p-value is above alpha", breach and decided is False),
+        ],
+        "INCONCLUSIVE": [("is INCONCLUSIVE although its p-value decides", breach and decided is True)],
+    }
+    return next((fault for fault, found in faults[verdict] if found), None)
+
+
+def _within(measurement: Record, limit: Record) -> bool:
+    ends = measurement["low"], measurement["high"]
+    return None not in ends and all(_inside(end, limit) for end in ends)
+
+
+def _inside(value: float, limit: Record) -> bool:
+    low = -math.inf if limit["low"] is None else limit["low"]
+    high = math.inf if limit["high"] is None else limit["high"]
+    return bool(low <= value <= high)
