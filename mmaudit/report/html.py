@@ -1,0 +1,131 @@
+"""The report as one HTML file: no script, no network, nothing that differs between two equal runs."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, get_args
+
+from mmaudit.gates.outcome import Outcome, Verdict
+from mmaudit.gates.policy import by_failure, deciding, overall
+from mmaudit.report import words
+from mmaudit.report.tables import Cell, Kind, Table
+
+__all__ = ["page"]
+
+
+def page(
+    outcomes: Sequence[Outcome],
+    certifications: Sequence[Outcome],
+    *,
+    settings: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    subject: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    counts: Mapping[str, int],
+    deviations: Sequence[str],
+    plots: Mapping[str, bytes],
+    tables: Mapping[str, Table],
+    digest_note: str,
+) -> bytes:
+    """Return the whole report as one self-contained UTF-8 HTML page.
+
+    It opens with the overall verdict and its reasons, then gives every failure mode with its checks, what was
+    only noted, what was not evidenced, the audit's proof on itself, the plots with their numbers, and what
+    was audited how. ``plots`` holds SVG by path and ``tables`` the numbers behind it under the same path;
+    ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the four mappings hold builtin
+    types; ``digest_note`` says where the digest of the bundle is to be found, which cannot stand inside it.
+    Equal records give equal bytes; durations and times are kept out for that reason.
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    templates = resources.files("mmaudit.report") / "templates"
+    css = (templates / "report.css").read_text(encoding="utf-8")
+    environment_ = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment_.filters["plain"] = words.plain
+    template = environment_.from_string((templates / "report.html.j2").read_text(encoding="utf-8"))
+    unfinished = counts.get("not_run", 0) + counts.get("errors", 0)
+    text = template.render(
+        css=Markup(css),
+        css_digest=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        words=words,
+        cell=_cell,
+        verdict=overall(outcomes, certifications, unfinished=unfinished),
+        reasons=words.why(outcomes, certifications, unfinished=unfinished),
+        modes=[_mode(failure, group) for failure, group in by_failure(outcomes).items()],
+        notices=[o for group in by_failure(outcomes).values() for o in group if o.verdict is None],
+        missing=[
+            o for group in by_failure(outcomes).values() for o in group if o.verdict is Verdict.NOT_EVIDENCED
+        ],
+        certifications=sorted(certifications, key=lambda o: o.check),
+        plots=[
+            _plot(path, plots[path], tables.get(path))
+            for path in sorted(plots, key=lambda p: _place(p, tables))
+        ],
+        facts=[
+            ("Subject", list(_flat(subject))),
+            ("Data", list(_flat(dataset))),
+            ("Settings", list(_flat(settings))),
+            ("Environment", list(_flat(environment))),
+            ("Session", list(_flat(counts))),
+        ],
+        deviations=deviations,
+        digest_note=digest_note,
+    )
+    return text.encode("utf-8")
+
+
+def _mode(failure: str, group: Sequence[Outcome]) -> dict[str, Any]:
+    """Return what the page shows of one failure mode."""
+    return {
+        "name": failure,
+        "verdict": overall(group),
+        "worst": deciding(group),
+        "gates": [o for o in group if o.verdict not in (None, Verdict.NOT_EVIDENCED)],
+        "notices": sum(o.verdict is None for o in group),
+        "missing": sum(o.verdict is Verdict.NOT_EVIDENCED for o in group),
+    }
+
+
+def _place(path: str, tables: Mapping[str, Table]) -> tuple[int, str]:
+    """Return where a plot stands on the page: by what it shows, then by name."""
+    kinds = get_args(Kind)
+    return kinds.index(tables[path].kind) if path in tables else len(kinds), path
+
+
+def _plot(path: str, image: bytes, table: Table | None) -> dict[str, Any]:
+    """Return one plot as an image that needs no request, beside its numbers."""
+    return {
+        "path": path,
+        "source": f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
+        "title": path if table is None else table.title,
+        "alt": path if table is None else table.alt,
+        "wide": table is not None and table.kind in ("verdicts", "controls", "history"),
+        "table": table,
+    }
+
+
+def _cell(value: Cell) -> str:
+    """Return one cell of a plot's table; what is not there is a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return words.plain(value)
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted names and values of nested mappings, by name; lists as JSON."""
+    for key in sorted(tree):
+        value = tree[key]
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, str):
+            yield name, words.plain(value)
+        else:
+            yield name, words.plain(json.dumps(value, ensure_ascii=False, sort_keys=True))
