@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from mmaudit.errors import SettingsError
@@ -36,7 +35,7 @@ class Settings:
     alpha: float = 0.05
     inconclusive: Literal["fail", "pass"] = "fail"
     require: tuple[str, ...] = ()
-    limits: Mapping[str, Range] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    limits: Mapping[str, Range] = dataclasses.field(default_factory=dict)
     subject: str | None = None
     data: str | None = None
     out: str = "mmaudit-out"
@@ -191,4 +190,4 @@ def _limits(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, Ra
         if low is not None and high is not None and low > high:
             raise _wrong(label, limit, "low ≤ high")
         ranges[name] = (low, high)
-    return MappingProxyType(ranges)
+    return ranges

@@ -1,0 +1,98 @@
+"""The entry point of the pytest plugin: options, ini keys, the marker and the hook, and nothing else.
+
+pytest imports this module in every run of every project that has mmaudit installed, so it is held to the
+standard library: whatever costs time is imported by :func:`pytest_configure`, and only under ``--mmaudit``.
+"""
+
+import pytest
+
+__all__: list[str] = []
+
+_PREFIX = "mmaudit_"
+_OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
+    "profile": (
+        {"choices": ("smoke", "ci", "full")},
+        "string",
+        "how much is run: smoke, ci (default) or full",
+    ),
+    "subject": (
+        {"metavar": "MODULE:FACTORY"},
+        "string",
+        "what is audited: module:factory, or an .npy/.npz file of embeddings; default: the hook "
+        "pytest_mmaudit_subject, else the built-in reference aligner",
+    ),
+    "data": (
+        {"metavar": "MODULE:FACTORY"},
+        "string",
+        "what it is audited on: module:factory that gives mmaudit.pairs.Pairs; default: the built-in world",
+    ),
+    "out": ({"metavar": "DIR"}, "string", "folder that the evidence is written to (default: mmaudit-out)"),
+    "require": (
+        {"action": "append", "metavar": "NAME"},
+        "linelist",
+        "check or access that must be evidenced: its lack fails instead of skipping (repeatable)",
+    ),
+    "seed": ({"type": int, "metavar": "N"}, "int", "root of every random stream (default: 7)"),
+}
+"""Option name: its command-line keywords, the type of its ini key, its help."""
+
+_INI_ONLY = {
+    "confidence": ("float", "level of the stated intervals (default: 0.95)"),
+    "alpha": ("float", "family-wise error rate of all rejections together (default: 0.05)"),
+    "inconclusive": ("string", "what an interval across its limit does to a test: fail (default) or pass"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--mmaudit``, its satellites and their ini keys."""
+    group = parser.getgroup("mmaudit", "audit of multimodal encoders")
+    group.addoption(
+        "--mmaudit",
+        action="store_true",
+        help="run the audit. Without paths the audit alone runs, whatever testpaths says; tests at paths "
+        "given on the command line run beside it; node ids that begin with mmaudit_checks/ select from it",
+    )
+    for name, (keywords, ini_type, text) in _OPTIONS.items():
+        group.addoption(f"--mmaudit-{name}", default=None, help=text, **keywords)
+        parser.addini(_PREFIX + name, text, type=ini_type, default=None)  # type: ignore[arg-type]
+    for name, (ini_type, text) in _INI_ONLY.items():
+        parser.addini(_PREFIX + name, text, type=ini_type, default=None)  # type: ignore[arg-type]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks in every run: a conftest.py that implements one must stay valid without the flag."""
+    from pytest_mmaudit import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker; under ``--mmaudit`` start the audit, before pytest-json-report is configured."""
+    config.addinivalue_line(
+        "markers",
+        "mmaudit(failure=..., needs=(...)): an audit check; runs under --mmaudit alone, is skipped as not "
+        "evidenced where the audited subject lacks what it needs",
+    )
+    if config.getoption("mmaudit"):
+        from pytest_mmaudit import session
+
+        session.start(config)
+        return
+    given = [f"--mmaudit-{name}" for name in _OPTIONS if config.getoption(_PREFIX + name) is not None]
+    if given:
+        raise pytest.UsageError(
+            f"{' and '.join(given)} without --mmaudit; add --mmaudit, or set the ini key "
+            f"{_PREFIX}{given[0].removeprefix('--mmaudit-')} for all audits"
+        )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what only an audit can run, so that ``pytest`` without the flag never trips over it."""
+    if config.getoption("mmaudit"):
+        return
+    skip = pytest.mark.skip(reason="an audit check: runs under pytest --mmaudit")
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("mmaudit") or any(name.startswith(_PREFIX) for name in fixtures):
+            item.add_marker(skip)

@@ -1,0 +1,127 @@
+"""From a ``module:factory`` or a file name to the object that is audited, or to one clear line."""
+
+import importlib
+import inspect
+import operator
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmaudit.settings
+from mmaudit.errors import MMAuditError, SettingsError
+from mmaudit.gates import CHECKS
+from mmaudit.gates.check import ACCESS
+from mmaudit.pairs import Pairs
+from mmaudit.settings import Settings
+
+__all__ = ["data", "settings", "subject"]
+
+KEYS = (
+    "profile",
+    "seed",
+    "confidence",
+    "alpha",
+    "inconclusive",
+    "require",
+    "subject",
+    "data",
+    "out",
+)
+FILES = (".npy", ".npz")
+
+
+def settings(config: pytest.Config) -> Settings:
+    """Return the settings in force: command line, then ini keys, then ``[tool.mmaudit]``.
+
+    Raises :class:`pytest.UsageError` on anything the settings refuse.
+    """
+    access = {*ACCESS, *(level for level, _ in ACCESS.values())}
+    try:
+        return mmaudit.settings.load(
+            mmaudit.settings.read_pyproject(config.rootpath / "pyproject.toml"),
+            _given(config),
+            checks=[check.name for check in CHECKS],
+            access=access,
+        )
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _given(config: pytest.Config) -> Mapping[str, Any]:
+    given: dict[str, Any] = {}
+    for key in KEYS:
+        value = config.getoption(f"mmaudit_{key}", None)
+        if value is None:
+            try:
+                value = config.getini(f"mmaudit_{key}")
+            except (TypeError, ValueError, pytest.UsageError) as error:
+                raise pytest.UsageError(f"ini key mmaudit_{key}: {error}") from error
+        given[key] = value
+    return given
+
+
+def subject(config: pytest.Config, spec: str | None) -> Any:
+    """Return what is audited, ``None`` for the reference aligner: ``spec``, else the project's hook.
+
+    Raises :class:`pytest.UsageError` where ``spec`` leads nowhere.
+    """
+    if spec is None:
+        return config.hook.pytest_mmaudit_subject(config=config)
+    if spec.endswith(FILES):
+        path = next((p for p in _candidates(config, spec) if p.is_file()), None)
+        if path is None:
+            raise pytest.UsageError(f"mmaudit subject {spec!r}: no such file")
+        return path
+    return _load(config, "subject", spec)
+
+
+def data(config: pytest.Config, spec: str | None) -> Pairs | None:
+    """Return the pairs that ``spec`` gives, ``None`` for the built-in ones."""
+    if spec is None:
+        return None
+    pairs = _load(config, "data", spec)
+    if not isinstance(pairs, Pairs):
+        raise pytest.UsageError(
+            f"mmaudit data {spec!r} gives a {type(pairs).__name__}; expected mmaudit.pairs.Pairs"
+        )
+    return pairs
+
+
+def _candidates(config: pytest.Config, spec: str) -> tuple[Path, Path]:
+    """A path on the command line starts where the user stands, one in an ini file at the rootdir."""
+    return config.invocation_params.dir / spec, config.rootpath / spec
+
+
+def _load(config: pytest.Config, what: str, spec: str) -> Any:
+    """Import ``module:attribute`` and, where it is a function or class, call it without arguments."""
+    module_name, colon, attribute = spec.partition(":")
+    where = f"mmaudit {what} {spec!r}"
+    if not (module_name and colon and attribute):
+        files = " or an .npy/.npz file" if what == "subject" else ""
+        raise pytest.UsageError(f"{where}: expected module:factory{files}")
+    root = str(config.rootpath)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise pytest.UsageError(f"{where}: cannot import {module_name}: {_line(error)}") from error
+    try:
+        found = operator.attrgetter(attribute)(found)
+    except AttributeError as error:
+        way_out = mmaudit.settings.did_you_mean(attribute, [n for n in vars(found) if not n.startswith("_")])
+        raise pytest.UsageError(f"{where}: no {attribute!r} in {module_name}; {way_out}") from error
+    if not (inspect.isroutine(found) or inspect.isclass(found)):
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise pytest.UsageError(f"{where}: {attribute}() raised {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    return first if isinstance(error, MMAuditError) else f"{type(error).__name__}: {first}"
