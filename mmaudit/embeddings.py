@@ -19,7 +19,8 @@ FloatArray = npt.NDArray[np.float64]
 def unit_rows(z: npt.ArrayLike) -> FloatArray:
     """Return ``z`` (n, d) with every row divided by its L2 norm, in float64.
 
-    Rows without a direction, zero or not finite, come back zero. The row maximum is divided out first, so neither denormal nor huge rows under- or overflow.
+    Rows without a direction, zero or not finite, come back zero. The row maximum is divided out first, so
+    neither denormal nor huge rows under- or overflow.
     """
     z64 = np.asarray(z, dtype=np.float64)
     peak = np.max(np.abs(z64), axis=1, keepdims=True, initial=0.0)

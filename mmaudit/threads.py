@@ -7,7 +7,7 @@ __all__ = ["one_blas_thread"]
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Return a context in which every BLAS loaded by now runs on one thread; the counts are restored after it."""
+    """Return a context in which every BLAS loaded by now runs on one thread, and afterwards as before."""
     from threadpoolctl import threadpool_limits
 
     context: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")

@@ -9,9 +9,9 @@ from mmaudit.aligner.encoder import Array, Encoder
 from mmaudit.aligner.history import History
 from mmaudit.aligner.optimizer import Moments
 from mmaudit.aligner.spec import AlignerSpec, TrainSpec
-from mmaudit.threads import one_blas_thread
 from mmaudit.embeddings import unit_rows
 from mmaudit.errors import InputError
+from mmaudit.threads import one_blas_thread
 
 __all__ = ["MODALITIES", "EncoderState", "TrainedAligner", "input_matrix"]
 

@@ -13,12 +13,12 @@ from mmaudit.aligner.history import History
 from mmaudit.aligner.loss import info_nce
 from mmaudit.aligner.optimizer import Moments, adamw, clip
 from mmaudit.aligner.spec import PRESETS, AlignerSpec, Side, TrainSpec
-from mmaudit.threads import one_blas_thread
 from mmaudit.aligner.trained import MODALITIES, EncoderState, TrainedAligner, input_matrix
 from mmaudit.aligner.vitals import vitals
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.seeds import generator
+from mmaudit.threads import one_blas_thread
 
 __all__ = ["Progress", "batches", "one_step", "train"]
 

@@ -224,7 +224,9 @@ class WorldSpec:
 
 PRESETS: Mapping[str, WorldSpec] = MappingProxyType(
     {
-        "standard": WorldSpec(n_test=800, noise_text=0.005, confounder=Confounder("code_channel", strength=0.5)),
+        "standard": WorldSpec(
+            n_test=800, noise_text=0.005, confounder=Confounder("code_channel", strength=0.5)
+        ),
         "chapter": WorldSpec(
             n_train=1680, n_val=360, n_claims=0, n_test=360, replacement=True, orientation_span="full"
         ),

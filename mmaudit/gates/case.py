@@ -1,0 +1,81 @@
+"""Everything a gate may look at, as flat data that a control can damage and a test can build by hand."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.diagnostics import Ranks, ranks
+from mmaudit.embeddings import Embeddings, Similarity
+from mmaudit.pairs import IntArray
+from mmaudit.subjects import Training, TrainingFault
+
+__all__ = ["Again", "Case"]
+
+Rows = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """The items ``rows`` (k,) encoded a second time, in the way ``how`` says: ``x``, ``y`` (k, d)."""
+
+    how: str
+    rows: IntArray
+    x: Rows
+    y: Rows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """The audited pairs as served, and what else could be had. A part that could not be had is ``None``.
+
+    ``x``, ``y``: (n, d) as served. ``again``: rows encoded a second time. ``redrawn``: the same items with
+    every nuisance drawn anew, several times. ``twins``: pairs in runs of ``twin_size`` items of identical
+    meaning. ``retrain``: the training of the subject with a fault of a given severity.
+    """
+
+    x: Rows
+    y: Rows
+    modalities: tuple[str, str] = ("image", "text")
+    similarity: Similarity = "cosine"
+    groups: IntArray | None = None
+    trusted: npt.NDArray[np.bool_] | None = None
+    factors: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    nuisance: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    again: tuple["Again", ...] = ()
+    redrawn: tuple[Embeddings, ...] = ()
+    twins: Embeddings | None = None
+    twin_size: int = 0
+    training: Training | None = None
+    retrain: Callable[[TrainingFault, float], Training] | None = None
+
+    @functools.cached_property
+    def embeddings(self) -> Embeddings:
+        """The served rows as embeddings; raises :class:`InputError` when they are none."""
+        return Embeddings(self.x, self.y, self.modalities, self.similarity)
+
+    @functools.cached_property
+    def ranks(self) -> Ranks:
+        """Ranks of every claimed pair, both directions, relevance groups filtered."""
+        return ranks(self.embeddings, self.groups)
+
+    def serving(self, x: npt.ArrayLike, y: npt.ArrayLike) -> "Case":
+        """Return the case with other embeddings served."""
+        return dataclasses.replace(self, x=np.asarray(x), y=np.asarray(y))
+
+    def take(self, rows: IntArray) -> "Case":
+        """Return the case of the pairs at ``rows`` alone, none again; twins and training stay whole."""
+        return dataclasses.replace(
+            self,
+            x=self.x[rows],
+            y=self.y[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            trusted=None if self.trusted is None else self.trusted[rows],
+            factors={name: codes[rows] for name, codes in self.factors.items()},
+            nuisance={name: codes[rows] for name, codes in self.nuisance.items()},
+            again=(),
+            redrawn=tuple(drawn.take(rows) for drawn in self.redrawn),
+        )

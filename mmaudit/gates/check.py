@@ -1,0 +1,62 @@
+"""The declaration of one check: a question, how it is measured, its limit, and the damage it must catch."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mmaudit.gates.case import Case
+from mmaudit.gates.outcome import Limit
+from mmaudit.measurement import Measurement
+
+__all__ = ["ACCESS", "Check", "Damage"]
+
+ACCESS = {
+    "inner product": (
+        "embeddings",
+        "a subject compared by inner product; this one is compared by cosine, which ignores norms",
+    ),
+    "encoder": ("inputs", "an encoder to run again; this subject is a table of given embeddings"),
+    "renderer": ("inputs", "items that can be rendered again; give the pairs a renderer"),
+    "nuisance": ("metadata", "a nuisance column (watermark, source, template …); name one in the pairs"),
+    "trusted": (
+        "trusted pairs",
+        "both pairs known to be right and pairs merely claimed; mark some as trusted",
+    ),
+    "factors": ("labels", "labels of what the items mean; name factor columns in the pairs"),
+    "training": ("gradients", "the training history by modality, which only the trainer of a model has"),
+}
+"""What a check may need beyond embeddings and claimed pairs: its access level, and what is lacking."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """A positive control: ``plant(case, severity, rng)`` returns the case with the damage done."""
+
+    name: str
+    plant: Callable[[Case, float, np.random.Generator], Case]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Check:
+    """One row of the catalogue.
+
+    ``measure`` returns one measurement, or several that must all keep to the limit. ``limit`` is the field
+    limit, ``None`` for a notice; ``reference_limit`` replaces it for the reference aligner in the standard
+    world. A check with a limit has a ``damage`` that makes it reject.
+    """
+
+    name: str
+    failure: str
+    question: str
+    measure: Callable[[Case], Sequence[Measurement]]
+    needs: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ("smoke", "ci", "full")
+    limit: Limit | None = None
+    reference_limit: Limit | None = None
+    damage: Damage | None = None
+
+    @property
+    def access(self) -> tuple[str, ...]:
+        """The access levels the check needs."""
+        return ("embeddings", "claimed pairs", *dict.fromkeys(ACCESS[need][0] for need in self.needs))

@@ -1,0 +1,193 @@
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from mmaudit.errors import SettingsError
+from mmaudit.failures import damage
+from mmaudit.gates import CHECKS, Verdict, check_named
+from mmaudit.gates.check import ACCESS
+from mmaudit.gates.controls import SEVERITIES, smallest
+from mmaudit.gates.policy import FAILURE_ORDER
+from mmaudit.seeds import generator
+from mmaudit.subjects.encode import violations
+
+GATES = [c.name for c in CHECKS if c.limit is not None or c.reference_limit is not None]
+ACCEPT, REJECT = Verdict.ACCEPT, Verdict.REJECT
+
+
+def test_names_and_questions_are_unique():
+    for field in ("name", "question"):
+        values = [getattr(c, field) for c in CHECKS]
+        assert len(set(values)) == len(values)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.name)
+def test_declarations(check):
+    assert check.failure in FAILURE_ORDER
+    assert check.question.endswith("?")
+    assert set(check.needs) <= set(ACCESS)
+    assert {"full"} <= set(check.profiles) <= {"smoke", "ci", "full"}
+    assert "smoke" not in check.profiles or "ci" in check.profiles
+    limits = [limit for limit in (check.limit, check.reference_limit) if limit is not None]
+    assert bool(limits) == (check.damage is not None)
+    for limit in limits:
+        assert limit.rationale
+        assert limit.low is None or limit.high is None or limit.low < limit.high
+    assert check.limit is None or check.limit.kind == "field"
+    assert check.reference_limit is None or check.reference_limit.kind == "reference"
+    assert check.access[:2] == ("embeddings", "claimed pairs")
+    assert check_named(check.name) is check
+
+
+def test_every_failure_has_a_gate_and_every_need_a_check():
+    assert {check_named(name).failure for name in GATES} == set(FAILURE_ORDER)
+    assert {need for c in CHECKS for need in c.needs} == set(ACCESS)
+
+
+def test_an_unknown_check_is_named_with_the_nearest():
+    with pytest.raises(SettingsError, match=r"'symetry_gap'; did you mean 'symmetry_gap'\?"):
+        check_named("symetry_gap")
+
+
+def test_bisection_finds_the_smallest():
+    for threshold in SEVERITIES:
+        assert smallest(lambda s, threshold=threshold: s >= threshold) == threshold
+    assert smallest(lambda s: False) is None
+    assert list(SEVERITIES) == sorted(set(SEVERITIES))
+    assert SEVERITIES[-1] == 1.0
+
+
+@pytest.fixture(scope="session")
+def bench(reference, outcome_of, inner_product):
+    """What audits the gate, its healthy case and its outcome: the reference aligner wherever it can."""
+
+    @functools.cache
+    def of(name):
+        check = check_named(name)
+        auditor = inner_product if "inner product" in check.needs else reference
+        found = auditor.run(name) if auditor is inner_product else outcome_of(name)
+        return check, auditor, auditor.material.case(check.needs), found
+
+    return of
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_each_gate_accepts_the_healthy_and_names_the_least_damage_it_catches(bench, judge, name):
+    check, auditor, case, found = bench(name)
+    assert found.verdict is ACCEPT, found.reason
+    assert found.control is not None
+    assert found.control.damage == check.damage.name
+
+    def damaged(severity):
+        rng = generator(auditor.settings.seed, "control", name)
+        return check.damage.plant(case, severity, rng)
+
+    assert judge(auditor, name, damaged(found.control.severity)) is REJECT
+    below = SEVERITIES.index(found.control.severity) - 1
+    if below >= 0:
+        assert judge(auditor, name, damaged(SEVERITIES[below])) is not REJECT
+    assert judge(auditor, name, damaged(1.0)) is REJECT
+
+
+def rotated(case):
+    """Both modalities turned by one rotation and, where norms do not count, every row rescaled."""
+    rng = generator(5, "benign")
+    width = case.x.shape[1]
+    turn = np.linalg.qr(rng.standard_normal((width, width)))[0]
+    scale = 1.0 if case.similarity == "dot" else np.exp(rng.standard_normal((len(case.x), 1)))
+    turned = dataclasses.replace(
+        case.serving(case.x @ turn * scale, case.y @ turn / scale),
+        again=tuple(dataclasses.replace(a, x=a.x @ turn, y=a.y @ turn) for a in case.again),
+        redrawn=tuple(dataclasses.replace(e, x=e.x @ turn, y=e.y @ turn) for e in case.redrawn),
+    )
+    if case.again:
+        turned = turned.serving(case.x @ turn, case.y @ turn)
+    if case.twins is not None:
+        twins = dataclasses.replace(case.twins, x=case.twins.x @ turn, y=case.twins.y @ turn)
+        turned = dataclasses.replace(turned, twins=twins)
+    return turned
+
+
+@pytest.mark.parametrize("name", [n for n in GATES if "training" not in check_named(n).needs])
+def test_each_gate_is_silent_on_what_changes_nothing(bench, judge, name):
+    _, auditor, case, _ = bench(name)
+    assert judge(auditor, name, rotated(case)) is ACCEPT
+
+
+def test_consistency_is_silent_on_half_precision(bench, judge):
+    _, auditor, case, _ = bench("consistency")
+    again = tuple(
+        dataclasses.replace(a, x=a.x.astype(np.float16), y=a.y.astype(np.float16)) for a in case.again
+    )
+    assert judge(auditor, "consistency", dataclasses.replace(case, again=again)) is ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [("movement_ratio", "passenger"), ("gradient_ratio", "heavy start")]
+)
+def test_training_gates_are_silent_on_a_slight_difference(bench, judge, name, fault):
+    _, auditor, case, found = bench(name)
+    slight = dataclasses.replace(case, training=case.retrain(fault, 0.1))
+    assert judge(auditor, name, slight) is ACCEPT
+    assert found.measurement.interval == "exact"
+
+
+SEVERE = [n for n in GATES if "training" not in check_named(n).needs]
+
+
+@pytest.mark.parametrize("name", SEVERE)
+def test_no_damage_at_severity_zero(bench, name):
+    check, _, case, _ = bench(name)
+    same = check.damage.plant(case, 0.0, generator(1, "zero"))
+    for before, after in zip(check.measure(case), check.measure(same), strict=True):
+        assert after.value == pytest.approx(before.value, abs=1e-6)
+
+
+def test_contract_counts_each_way_of_being_no_embedding():
+    good = np.ones((4, 3), dtype=np.float32)
+    bad = good.copy()
+    bad[1] = 0
+    bad[2, 0] = np.nan
+    assert violations(good, good, ("image", "text"), "cosine") == []
+    lines = violations(bad, good[:, :2], ("image", "text"), "cosine")
+    assert lines == [
+        "image embeddings hold NaN, infinity or numbers beyond float32 in 1 of 4 rows (first: row 2)",
+        "image embeddings are all zero in 1 of 4 rows (first: row 1); "
+        "a zero vector has no direction to compare",
+        "image embeddings are 3 wide, text embeddings 2",
+    ]
+    assert len(violations(bad, good, ("image", "text"), "dot")) == 1
+    assert len(violations(good.astype(np.float64) * 1e300, good, ("image", "text"), "cosine")) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "change"),
+    [
+        (lambda z: z, 0.0),
+        (lambda z: z * 1.001, 0.001 / 1.001),
+        (lambda z: -z, 2.0),
+        (lambda z: z * np.float32("nan"), 2.0),
+        (lambda z: z[:, :2], 2.0),
+        (lambda z: z * 0, 1.0),
+    ],
+)
+def test_consistency_is_a_bounded_relative_change(reference, second, change):
+    check = check_named("consistency")
+    case = reference.material.case(check.needs)
+    again = tuple(dataclasses.replace(a, y=second(a.y)) for a in case.again)
+    for m in check.measure(dataclasses.replace(case, again=again)):
+        assert m.value == pytest.approx(change, rel=1e-3, abs=1e-7)
+
+
+def test_the_damage_of_a_case_leaves_the_case_alone(reference):
+    case = reference.material.case(("nuisance", "trusted"))
+    x, y = case.x.copy(), case.y.copy()
+    for name in SEVERE:
+        check = check_named(name)
+        if set(check.needs) <= {"nuisance", "trusted", "inner product"}:
+            check.damage.plant(case, 0.5, generator(1, "pure"))
+    assert np.array_equal(case.x, x)
+    assert np.array_equal(case.y, y)
+    assert damage.__all__ == sorted(damage.__all__)
