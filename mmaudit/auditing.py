@@ -1,0 +1,337 @@
+"""The whole audit as a function, and the one place where its evidence is put together."""
+
+import dataclasses
+import datetime
+import functools
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmaudit import __version__
+from mmaudit.comparison import Comparison, Conditions, Side
+from mmaudit.diagnostics.retrieval import group_codes
+from mmaudit.evidence import (
+    Bundle,
+    PrivateKey,
+    RunEvidence,
+    RunInfo,
+    documents,
+    dumps,
+    environment,
+    load_private,
+    loads,
+    now,
+    redact,
+    run_info,
+    write,
+)
+from mmaudit.gates import NULL_ENCODERS, Auditor, Outcome, Verdict, finalize, overall
+from mmaudit.gates.policy import by_failure
+from mmaudit.pairs import IntArray, Pairs
+from mmaudit.settings import Settings
+from mmaudit.subjects.encode import Progress, rows_of
+from mmaudit.suites.finding import Finding
+from mmaudit.world.claims import Claims
+
+__all__ = ["Audit", "audit", "conditions", "side", "write_bundle"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """The outcomes of one audit. Shows itself as a table in a terminal and in a notebook."""
+
+    outcomes: tuple[Outcome, ...]
+    certifications: tuple[Outcome, ...]
+    auditor: Auditor
+    started: datetime.datetime
+
+    @property
+    def verdict(self) -> Verdict:
+        """What all gates, and the audit's own certification, add up to."""
+        return overall(self.outcomes, self.certifications)
+
+    def __getitem__(self, check: str) -> Outcome:
+        """Return the outcome of the check called ``check``."""
+        return {outcome.check: outcome for outcome in self.outcomes}[check]
+
+    def __str__(self) -> str:
+        """Return the summary that ``pytest --mmaudit`` closes with."""
+        from mmaudit.report import summary_lines
+
+        return "\n".join(summary_lines(self.outcomes, self.certifications, width=100))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from mmaudit.report import words
+
+        head = "".join(f"<th>{title}</th>" for title in ("verdict", "check", "measured", "limit", "in words"))
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(words.plain(cell))}</td>" for cell in cells) + "</tr>"
+            for group in by_failure(self.outcomes).values()
+            for o in group
+            for cells in [
+                (
+                    words.verdict_word(o.verdict),
+                    o.check,
+                    words.effect(o.measurement),
+                    words.allowed(o.limit),
+                    words.sentence(o),
+                )
+            ]
+        )
+        title = f"<caption>mmaudit: {self.verdict.value}</caption>"
+        return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def write(self, out: str | Path = "mmaudit-out", *, sign_key: str | Path | None = None) -> Bundle:
+        """Write the evidence bundle below ``out`` and say where it is.
+
+        ``sign_key`` is the private key file (``mmaudit keygen``) that signs it. Raises :class:`BundleError`.
+        """
+        key = None if sign_key is None else load_private(Path(sign_key))
+        rows = (*self.outcomes, *self.certifications)
+        verdicts = [outcome.verdict for outcome in rows]
+        failed = verdicts.count(Verdict.REJECT) + verdicts.count(Verdict.INCONCLUSIVE)
+        skipped = verdicts.count(Verdict.NOT_EVIDENCED)
+        return write_bundle(
+            outcomes=self.outcomes,
+            certifications=self.certifications,
+            auditor=self.auditor,
+            settings=self.auditor.settings,
+            tests=[],
+            counts={
+                "collected": len(rows),
+                "passed": len(rows) - failed - skipped,
+                "failed": failed,
+                "skipped": skipped,
+                "errors": 0,
+                "not_run": 0,
+            },
+            run=run_info(
+                self.started,
+                settings_digest=self.auditor.settings.digest(),
+                durations={},
+                exit_status=int(self.verdict is not Verdict.ACCEPT),
+                workers=0,
+            ),
+            out=Path(out),
+            key=key,
+        )
+
+
+def audit(
+    subject: Any = None,
+    pairs: Pairs | None = None,
+    settings: Settings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Audit:
+    """Run the catalogue against ``subject`` on ``pairs``: what ``pytest --mmaudit`` runs, without pytest.
+
+    ``subject`` is anything :func:`mmaudit.subjects.as_subject` takes, ``None`` the reference aligner;
+    ``pairs=None`` the built-in world or, for given embeddings, their rows. Raises :class:`SubjectError` and
+    :class:`InputError` on what cannot be used; a broken encoder is a rejection, not an error.
+    """
+    started = now()
+    auditor = Auditor(subject, pairs, settings, progress=progress)
+    outcomes = []
+    for done, check in enumerate(auditor.checks, 1):
+        outcomes.append(auditor.run(check.name))
+        if progress is not None:
+            progress("auditing", done, len(auditor.checks))
+    certifications = [auditor.certify(name) for name in NULL_ENCODERS]
+    return Audit(tuple(finalize(outcomes, auditor.settings)), tuple(certifications), auditor, started)
+
+
+def write_bundle(
+    *,
+    outcomes: Sequence[Outcome],
+    certifications: Sequence[Outcome],
+    auditor: Auditor,
+    settings: Settings,
+    tests: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+    run: RunInfo,
+    out: Path,
+    deviations: Sequence[str] = (),
+    key: PrivateKey | None = None,
+    comparison: Comparison | None = None,
+    suites: Sequence[Finding] = (),
+) -> Bundle:
+    """Put documents, plots, arrays and the page together and write them as one bundle below ``out``.
+
+    ``comparison`` is the one with the baseline that the run was given, if any; ``suites`` are the findings of
+    the teaching suites, where they ran. Only what the checks measured
+    is drawn: nothing is encoded or trained for the report. Raises :class:`BundleError` where the bundle
+    cannot be written; nothing half-written is left then.
+    """
+    from mmaudit.report import badge, draw, figure_data, page, suspect_lists
+    from mmaudit.report.figures import svg
+    from mmaudit.report.suites import suite_tables
+
+    outcomes = sorted(outcomes, key=lambda o: o.check)
+    certifications = sorted(certifications, key=lambda o: o.check)
+    embeddings = auditor.material.measured()
+    training = None if embeddings is None else auditor.subject.training
+    history = None if training is None else training.history
+    facts: dict[str, Any] = {
+        "settings": {**settings.as_dict(), "digest": settings.digest()},
+        "dataset": dataset_facts(auditor),
+        "subject": {
+            **auditor.subject.identity.record(),
+            "similarity": auditor.subject.similarity,
+            "modalities": list(auditor.subject.modalities),
+        },
+        "environment": environment(),
+    }
+    taught = suite_tables(suites)
+    plots = draw(outcomes, embeddings=embeddings, history=history)
+    plots |= {path: svg(table) for path, table in taught.items()}
+    unfinished = counts["not_run"] + counts["errors"]
+    extra = {**plots, "badge.svg": badge(overall(outcomes, certifications, unfinished=unfinished))}
+    suspects = []
+    if embeddings is not None:
+        suspects = suspect_lists(
+            auditor.material.case(()).ranks,
+            embeddings,
+            functools.partial(_look, auditor.pairs),
+            trusted=auditor.pairs.trusted,
+            masked=redact,
+        )
+        extra |= {f"data/{found.slug}.npy": _npy(found.rows) for found in suspects}
+        # Named by side, not by modality: a modality may be called anything, a file in the bundle may not.
+        extra["data/embeddings_x.npy"] = _npy(embeddings.x)
+        extra["data/embeddings_y.npy"] = _npy(embeddings.y)
+        if auditor.pairs.groups is not None:
+            extra["data/groups.npy"] = _npy(group_codes(auditor.pairs.groups, len(embeddings)))
+    if comparison is not None:
+        extra["comparison.json"] = dumps(comparison.record())
+    if training is not None:
+        from safetensors.numpy import save
+
+        extra["weights/best.safetensors"] = save(dict(training.weights))
+    extra["report.html"] = page(
+        outcomes,
+        certifications,
+        **facts,
+        counts=counts,
+        deviations=deviations,
+        plots=plots,
+        tables=figure_data(outcomes, embeddings=embeddings, history=history) | taught,
+        digest_note="The run printed the bundle's digest; `mmaudit verify` prints it again.",
+        suspects=suspects,
+    )
+    evidence = RunEvidence(
+        outcomes=[o.record() for o in outcomes],
+        certifications=[o.record() for o in certifications],
+        prompts=[
+            {"name": auditor.subject.identity.name, "text": p} for p in auditor.subject.identity.prompts
+        ],
+        tests=[dict(row) for row in tests],
+        counts=dict(counts),
+        history=history,
+        deviations=list(deviations),
+        governance=settings.governance,
+        findings=[finding.record() for finding in suites],
+        **facts,
+    )
+    return write(out, documents(evidence, extra), run, key=key)
+
+
+def conditions(auditor: Auditor) -> Conditions:
+    """Return what an audit must share with another to be compared with it; nothing is encoded for it."""
+    groups = auditor.pairs.groups
+    return Conditions(
+        # As a bundle would give them back: tuples are lists there, and names strings.
+        settings=loads(dumps(auditor.settings.as_dict())),
+        dataset=loads(dumps(dataset_facts(auditor))),
+        groups=None if groups is None else group_codes(groups, len(auditor.pairs)),
+    )
+
+
+def side(auditor: Auditor, outcomes: Sequence[Outcome], shared: Conditions) -> Side:
+    """Return an audit that has just ended, under its :func:`conditions`, as one side of a comparison."""
+    return Side(
+        subject=auditor.subject.identity.name,
+        version=__version__,
+        conditions=shared,
+        outcomes=tuple(outcomes),
+        embeddings=auditor.material.measured(),
+    )
+
+
+def dataset_facts(auditor: Auditor) -> dict[str, Any]:
+    """Return what the audit was run on, as builtin types: counts, labels, and a digest of the inputs."""
+    pairs = auditor.pairs
+    world = auditor.world
+    inputs = {name: _digest(column) for name, column in pairs.inputs.items()}
+    return {
+        "name": pairs.name,
+        "description": pairs.description,
+        "pairs": len(pairs),
+        "modalities": list(pairs.modalities),
+        "relevance_groups": len(pairs) if pairs.groups is None else len(np.unique(pairs.groups)),
+        "trusted_pairs": None if pairs.trusted is None else int(pairs.trusted.sum()),
+        "factors": {name: len(np.unique(codes)) for name, codes in pairs.factors.items()},
+        "nuisance": {name: len(np.unique(codes)) for name, codes in pairs.nuisance.items()},
+        "can_be_rendered_again": pairs.renderer is not None,
+        "inputs_sha256": inputs,
+        "split_sha256": _split_digest(pairs, inputs),
+        "world": None if world is None else world.spec.as_dict(),
+    }
+
+
+def _look(pairs: Pairs, rows: IntArray) -> Mapping[str, Any]:
+    """Return the inputs at ``rows``; items of the built-in world as pictures and sentences in any view."""
+    claims = pairs.renderer
+    if isinstance(claims, Claims):
+        return (
+            dataclasses.replace(
+                claims,
+                image_rows=claims.image_rows[rows],
+                text_rows=claims.text_rows[rows],
+                trusted=claims.trusted[rows],
+                view="pictures",
+            )
+            .pairs()
+            .inputs
+        )
+    return {modality: rows_of(column, rows) for modality, column in pairs.inputs.items()}
+
+
+def _split_digest(pairs: Pairs, inputs: Mapping[str, str | None]) -> str | None:
+    """Return one SHA-256 over the inputs and all labels: which pairs, in which order, were audited."""
+    if None in inputs.values():
+        return None
+    labels = {"groups": pairs.groups, "trusted": pairs.trusted}
+    parts = {
+        "inputs": dict(inputs),
+        "factors": {name: _digest(codes) for name, codes in pairs.factors.items()},
+        "nuisance": {name: _digest(codes) for name, codes in pairs.nuisance.items()},
+        "labels": {name: None if row is None else _digest(row) for name, row in labels.items()},
+    }
+    return hashlib.sha256(dumps(parts)).hexdigest()
+
+
+def _digest(column: Any) -> str | None:
+    """Return the SHA-256 over the inputs of one modality, ``None`` where they are objects without content."""
+    h = hashlib.sha256()
+    for item in [column] if isinstance(column, np.ndarray) else column:
+        if isinstance(item, np.ndarray):
+            content = f"{item.dtype}{item.shape}".encode() + np.ascontiguousarray(item).tobytes()
+        elif isinstance(item, (str, bytes, int, float)):
+            content = item if isinstance(item, bytes) else str(item).encode()
+        else:
+            return None
+        h.update(len(content).to_bytes(8, "big") + content)
+    return h.hexdigest()
+
+
+def _npy(z: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, z, allow_pickle=False)
+    return buffer.getvalue()
