@@ -11,10 +11,25 @@ from typing import Any, Literal
 
 from mmaudit.errors import SettingsError
 
-__all__ = ["Profile", "Settings", "did_you_mean", "load", "read_pyproject"]
+__all__ = ["GOVERNANCE", "Profile", "Settings", "did_you_mean", "load", "read_pyproject"]
 
 Profile = Literal["smoke", "ci", "full"]
 Range = tuple[float | None, float | None]
+Statement = str | tuple[str, ...]
+
+GOVERNANCE = (
+    "intended_use",
+    "responsible_person",
+    "system_version",
+    "previous_version",
+    "evaluator_independence",
+    "licence",
+    "dataset_description",
+    "residual_risks",
+)
+"""What ``[tool.mmaudit.governance]`` may state, each as a text or a list of texts."""
+_LONGEST = 20_000
+_MOST = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +40,10 @@ class Settings:
     intervals. ``alpha``: family-wise error rate of all rejections together. ``inconclusive``: what an
     interval across its limit does to a test. ``require``: checks, or kinds of access, whose lack is a failure
     and not a skip. ``limits``: check name to the closed range ``(low, high)`` that replaces the catalogue's
-    (``None``: that side is open). ``subject`` and ``data``: where they come from, ``None`` for the built-in
-    ones. ``out``: the folder that bundles are written to.
+    (``None``: that side is open). ``tolerance``: check name to how much worse than a baseline its figures may
+    be, in their own unit. ``subject`` and ``data``: where they come from, ``None`` for the built-in
+    ones. ``out``: the folder that bundles are written to. ``governance``: what people state about the audited
+    system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
     """
 
     profile: Profile = "ci"
@@ -36,19 +53,24 @@ class Settings:
     inconclusive: Literal["fail", "pass"] = "fail"
     require: tuple[str, ...] = ()
     limits: Mapping[str, Range] = dataclasses.field(default_factory=dict)
+    tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     subject: str | None = None
     data: str | None = None
     out: str = "mmaudit-out"
+    governance: Mapping[str, Statement] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as exact builtin types.
 
         ``out`` is left out, and of a subject's path only the file name is kept: where things lie on a
-        machine is no part of the evidence, and two equal audits must have equal settings.
+        machine is no part of the evidence, and two equal audits must have equal settings. ``governance`` is
+        left out because nothing that is measured depends on it; it has a document of its own.
         """
-        row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "out"}
+        left_out = ("out", "governance")
+        row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
         row["require"] = list(self.require)
         row["limits"] = {name: {"low": low, "high": high} for name, (low, high) in self.limits.items()}
+        row["tolerance"] = dict(self.tolerance)
         if self.subject is not None and ":" not in _after_drive(self.subject):
             row["subject"] = Path(self.subject).name
         return row
@@ -92,9 +114,11 @@ def load(
         "inconclusive": functools.partial(_choice, choices=("fail", "pass")),
         "require": functools.partial(_names, known=(*checks, *access)),
         "limits": functools.partial(_limits, checks=checks),
+        "tolerance": functools.partial(_tolerance, checks=checks),
         "subject": _text,
         "data": _text,
         "out": _text,
+        "governance": _governance,
     }
     values: dict[str, Any] = {}
     for key, value in given.items():
@@ -191,3 +215,33 @@ def _limits(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, Ra
             raise _wrong(label, limit, "low ≤ high")
         ranges[name] = (low, high)
     return ranges
+
+
+def _tolerance(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, float]:
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, "a table of check names")
+    allowed = {name: _number(f"{key}.{name}", number) for name, number in value.items()}
+    for name, number in allowed.items():
+        if name not in checks:
+            raise SettingsError(
+                f"mmaudit tolerance for {name!r}, which is no check; {did_you_mean(name, checks)}"
+            )
+        if number < 0:
+            raise _wrong(f"{key}.{name}", number, "a number of at least 0")
+    return allowed
+
+
+def _governance(key: str, value: Any) -> Mapping[str, Statement]:
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, "a table of statements")
+    stated: dict[str, Statement] = {}
+    for name, statement in value.items():
+        if name not in GOVERNANCE:
+            raise SettingsError(f"unknown mmaudit setting '{key}.{name}'; {did_you_mean(name, GOVERNANCE)}")
+        texts = statement if isinstance(statement, (list, tuple)) else [statement]
+        sound = (isinstance(text, str) and text.strip() and len(text) <= _LONGEST for text in texts)
+        if not 1 <= len(texts) <= _MOST or not all(sound):
+            expected = f"a text of 1 to {_LONGEST} characters, or a list of 1 to {_MOST} of them"
+            raise _wrong(f"{key}.{name}", statement, expected)
+        stated[name] = statement if isinstance(statement, str) else tuple(texts)
+    return stated

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mmaudit.errors import SettingsError
-from mmaudit.settings import Settings, did_you_mean, load, read_pyproject
+from mmaudit.settings import GOVERNANCE, Settings, did_you_mean, load, read_pyproject
 
 CHECKS = ("symmetry_gap", "norm_leak")
 ACCESS = ("inputs", "labels")
@@ -27,6 +27,7 @@ def test_defaults():
         "inconclusive": "fail",
         "require": [],
         "limits": {},
+        "tolerance": {},
         "subject": None,
         "data": None,
     }
@@ -78,6 +79,15 @@ def test_required_names_are_checks_or_access_and_named_once():
             "'limits.norm_leak.high' is '1'; expected a finite number",
         ),
         ({"limits": {"norm_leak": {"low": 1, "high": 0}}}, "expected low ≤ high"),
+        ({"governance": "ours"}, "'governance' is 'ours'; expected a table of statements"),
+        (
+            {"governance": {"license": "MIT"}},
+            "unknown mmaudit setting 'governance.license'; did you mean 'licence'?",
+        ),
+        ({"governance": {"licence": 3}}, "'governance.licence' is 3; expected a text of 1 to 20000"),
+        ({"governance": {"licence": " "}}, "'governance.licence' is ' '; expected a text"),
+        ({"governance": {"licence": []}}, "'governance.licence' is []; expected a text"),
+        ({"governance": {"licence": ["MIT", 1]}}, "'governance.licence' is ['MIT', 1]; expected a text"),
     ],
 )
 def test_mistakes_are_one_clear_line(table, complaint):
@@ -93,6 +103,14 @@ def test_the_digest_is_of_the_canonical_record_and_of_nothing_else():
     assert settings.digest() == hashlib.sha256(canonical).hexdigest()
     assert dataclasses.replace(settings, out="elsewhere").digest() == settings.digest()
     assert dataclasses.replace(settings, seed=8).digest() != settings.digest()
+
+
+def test_statements_of_people_are_texts_or_lists_and_no_part_of_the_digest():
+    settings = loaded({"governance": {"intended_use": "search", "residual_risks": ["a", "b"]}})
+    assert settings.governance == {"intended_use": "search", "residual_risks": ("a", "b")}
+    assert settings.digest() == Settings().digest()
+    every = dict.fromkeys(GOVERNANCE, "x")
+    assert loaded({"governance": every}).governance == every
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ or zip64 record (PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16). A re
 read and compares therefore shuts out every trick that lives in the freedoms of the format.
 """
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,22 +27,35 @@ _MODE = 0o100644 << 16
 
 def pack(source: Source) -> Iterator[bytes]:
     """Yield the canonical zip of ``source`` in pieces of at most a MiB."""
-    central = []
-    offset = 0
+    checksums = []
     for name, size in source.sizes.items():
-        label = name.encode("ascii")
         crc = 0
         for block in blocks(source, name, 0, size):
             crc = zlib.crc32(block, crc)
-        yield _LOCAL.pack(b"PK\3\4", _VERSION, 0, 0, 0, _DATE, crc, size, size, len(label), 0) + label
+        checksums.append(crc)
+        yield _local(name, size, crc)
         yield from blocks(source, name, 0, size)
-        made_by = _UNIX << 8 | _VERSION
+    yield _directory(source.sizes, checksums)
+
+
+def _local(name: str, size: int, crc: int) -> bytes:
+    """Return what stands before a file: APPNOTE section 4.3.7."""
+    label = name.encode("ascii")
+    return _LOCAL.pack(b"PK\3\4", _VERSION, 0, 0, 0, _DATE, crc, size, size, len(label), 0) + label
+
+
+def _directory(sizes: Mapping[str, int], checksums: list[int]) -> bytes:
+    """Return what stands behind all files: APPNOTE sections 4.3.12 and 4.3.16."""
+    rows = []
+    offset = 0
+    made_by = _UNIX << 8 | _VERSION
+    for (name, size), crc in zip(sizes.items(), checksums, strict=True):
+        label = name.encode("ascii")
         fixed = (b"PK\1\2", made_by, _VERSION, 0, 0, 0, _DATE, crc, size, size, len(label), 0, 0, 0, 0)
-        central.append(_CENTRAL.pack(*fixed, _MODE, offset) + label)
+        rows.append(_CENTRAL.pack(*fixed, _MODE, offset) + label)
         offset += _LOCAL.size + len(label) + size
-    directory = b"".join(central)
-    yield directory
-    yield _END.pack(b"PK\5\6", 0, 0, len(central), len(central), len(directory), offset, 0)
+    directory = b"".join(rows)
+    return directory + _END.pack(b"PK\5\6", 0, 0, len(rows), len(rows), len(directory), offset, 0)
 
 
 class Archive:
@@ -108,10 +122,28 @@ class Archive:
         """Return the bytes ``start:stop`` of ``name``."""
         return self._bytes(self._starts[name] + start, self._starts[name] + stop)
 
-    def check(self) -> None:
-        """Pack again what was read; raises :class:`BundleError` unless that gives the very same bytes."""
+    def check(self) -> str:
+        """Return the SHA-256 (hex) of the archive; raises :class:`BundleError` unless :func:`pack` made it.
+
+        Each byte is read once: what :func:`pack` would write around the contents is compared, and they
+        themselves are what they are.
+        """
+        digest = hashlib.sha256()
+        checksums = []
         at = 0
-        for piece in pack(self):
-            if self._bytes(at, at + len(piece)) != piece:
+        for name, size in self.sizes.items():
+            found = self._bytes(at, self._starts[name])
+            digest.update(found)
+            crc = 0
+            for block in blocks(self, name, 0, size):
+                crc = zlib.crc32(block, crc)
+                digest.update(block)
+            if found != _local(name, size, crc):
                 raise BundleError(f"not a canonical zip: it differs from its re-packed form near byte {at}")
-            at += len(piece)
+            checksums.append(crc)
+            at = self._starts[name] + size
+        directory = _directory(self.sizes, checksums)
+        if self._bytes(at, at + len(directory)) != directory:
+            raise BundleError(f"not a canonical zip: it differs from its re-packed form behind byte {at}")
+        digest.update(directory)
+        return digest.hexdigest()

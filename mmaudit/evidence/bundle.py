@@ -11,11 +11,15 @@ from pathlib import Path
 
 from mmaudit.errors import BundleError
 from mmaudit.evidence.archive import pack
-from mmaudit.evidence.canonical import dumps
-from mmaudit.evidence.manifest import MANIFEST, build, evidence_digest
+from mmaudit.evidence.canonical import dumps, loads
+from mmaudit.evidence.dsse import seal
+from mmaudit.evidence.keys import PrivateKey
+from mmaudit.evidence.manifest import ATTESTATIONS, MANIFEST, build, evidence_digest
 from mmaudit.evidence.paths import PARTIAL, check_run_id
 from mmaudit.evidence.records import RunInfo
+from mmaudit.evidence.schema import DOCUMENTS, LOG
 from mmaudit.evidence.sources import Memory, Source
+from mmaudit.evidence.statements import statements
 from mmaudit.evidence.verify import inspect
 
 __all__ = ["Bundle", "write"]
@@ -25,8 +29,8 @@ __all__ = ["Bundle", "write"]
 class Bundle:
     """Where a bundle lies and what identifies it.
 
-    ``digest`` covers every file but ``run.json`` and is equal for equal evidence; ``archive_sha256`` covers
-    every byte of the zip, ``run.json`` included.
+    ``digest`` covers every file but ``run.json`` and the attestations and is equal for equal evidence;
+    ``archive_sha256`` covers every byte of the zip, these included.
     """
 
     directory: Path
@@ -35,10 +39,11 @@ class Bundle:
     archive_sha256: str
 
 
-def write(out: Path, files: Mapping[str, bytes], run: RunInfo) -> Bundle:
+def write(out: Path, files: Mapping[str, bytes], run: RunInfo, *, key: PrivateKey | None = None) -> Bundle:
     """Write ``<out>/<run_id>/`` and ``<out>/mmaudit-<run_id>.zip`` from ``files`` (bytes by path).
 
-    ``run.json`` and ``manifest.json`` are added here. The files pass the same inspection as in
+    ``run.json`` and ``manifest.json`` are added here, and with a ``key`` the two attestations, signed by it;
+    without one there are none. The files pass the same inspection as in
     :func:`mmaudit.evidence.verify`, are written into a hidden sibling folder, flushed to the disk, and appear
     under their names by renaming: first the directory, which also claims the run id, then the archive. A run
     killed before the first rename leaves only the hidden folder, which never verifies.
@@ -47,16 +52,19 @@ def write(out: Path, files: Mapping[str, bytes], run: RunInfo) -> Bundle:
     refuses; whatever was begun is removed then.
     """
     check_run_id(run.run_id)
-    taken = {MANIFEST, "run.json"} & files.keys()
+    taken = ({MANIFEST, "run.json"} | ATTESTATIONS) & files.keys()
     if taken:
         raise BundleError(f"{sorted(taken)[0]!r} is written by the bundle itself; name the file otherwise")
     contents = dict(files) | {"run.json": dumps(run.record())}
     manifest = build(Memory(contents))
     contents[MANIFEST] = dumps(manifest)
-    source = Memory(contents)
-    problems = inspect(source).problems
+    problems = inspect(Memory(contents)).problems
     if problems:
         raise BundleError(f"these files are no valid bundle: {problems[0]}")
+    if key is not None:
+        documents = {path: loads(contents[path]) for path in DOCUMENTS if path != LOG}
+        contents |= {path: seal(found, key) for path, found in statements(documents).items()}
+    source = Memory(contents)
 
     directory, archive = out / run.run_id, out / f"mmaudit-{run.run_id}.zip"
     for path in (directory, archive):
@@ -132,4 +140,4 @@ def _flush(folder: Path) -> None:
 
 
 def _taken(path: Path) -> BundleError:
-    return BundleError(f"{str(path)!r} already exists and evidence is never overwritten; use another run id")
+    return BundleError(f"{str(path)!r} already exists and evidence is never overwritten; use another folder")

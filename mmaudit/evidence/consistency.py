@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmaudit.evidence.findings import finding_contradiction
+from mmaudit.evidence.governance import NOT_STATED
 from mmaudit.evidence.records import Record
 from mmaudit.evidence.reports import REPORTS, report_facts, summary_facts
 from mmaudit.evidence.risks import risk_rows
@@ -33,16 +35,46 @@ def contradictions(documents: Mapping[str, Any]) -> Iterator[str]:
     if counts["collected"] != counts["not_run"] + sum(counts[key] for key in _COUNTED.values()):
         yield "pytest.json: collected is not the tests run and not run together"
 
+    findings: list[Record] = []
     for name in REPORTS:
         facts = documents[f"reports/{name}.json"]["facts_provided"]
-        if facts != report_facts(name, outcomes, facts["history"]):
+        findings += facts["suite"]
+        if facts != report_facts(name, outcomes, facts["history"], facts["suite"]):
             yield f"reports/{name}.json: its facts are not those of outcomes.json"
+    for finding in findings:
+        fault = finding_contradiction(finding)
+        if fault is not None:
+            yield f"suites: {finding['condition']!r} {fault}"
     facts = documents["reports/summary.json"]["facts_provided"]
-    if facts != summary_facts(outcomes, certifications, counts, facts["deviations"]):
+    if facts != summary_facts(outcomes, certifications, counts, facts["deviations"], findings):
         yield "reports/summary.json: its facts are not those of outcomes.json and pytest.json"
     # Wording may improve from one release to the next without making older bundles false; facts may not.
     if _links(documents["risk_log.json"]["risks"]) != _links(risk_rows(outcomes, certifications)):
         yield "risk_log.json: its rows do not follow from outcomes.json"
+
+    governance = documents["governance.json"]
+    silent = {key for key, text in governance["statements"].items() if text == NOT_STATED}
+    if set(governance["not_stated"]) != silent:
+        yield "governance.json: its list of what is not stated is not that of its statements"
+
+    if "comparison.json" in documents:
+        fault = _comparison_contradiction(documents["comparison.json"], alpha)
+        if fault is not None:
+            yield f"comparison.json: {fault}"
+
+
+def _comparison_contradiction(comparison: Record, alpha: float | None) -> str | None:
+    """Return how the regressions of a comparison contradict its own numbers, or ``None``."""
+    if comparison["alpha"] != alpha:
+        return "its alpha is not that of settings.json"
+    for row in comparison["changes"]:
+        p, change = row["p_adjusted"], row["change"]
+        if row["regression"] != (p is not None and p <= comparison["alpha"]):
+            return f"{change['name']!r} is called a regression or none against its p-value"
+        if change["value"] is None or (p is None) != (change["interval"] == "exact"):
+            return f"{change['name']!r} has no value, or a p-value without sampling error"
+    regressed = bool(comparison["turned"]) or any(row["regression"] for row in comparison["changes"])
+    return None if comparison["regressed"] == regressed else "its conclusion is not that of its rows"
 
 
 def _links(rows: list[Record]) -> list[Record]:

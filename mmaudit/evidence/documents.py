@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from mmaudit.errors import BundleError
 from mmaudit.evidence.canonical import dumps
+from mmaudit.evidence.crosswalk import crosswalk
+from mmaudit.evidence.findings import by_condition
+from mmaudit.evidence.governance import governance
 from mmaudit.evidence.junit import junit
 from mmaudit.evidence.prompts import prompt_rows
 from mmaudit.evidence.records import RunEvidence, by_check
@@ -18,7 +21,7 @@ __all__ = ["documents"]
 def documents(
     evidence: RunEvidence, extra: Mapping[str, bytes] | None = None, *, prompt_key: bytes = b""
 ) -> dict[str, bytes]:
-    """Return every file of the bundle but ``run.json`` and ``manifest.json``, as bytes by path.
+    """Return every file of the bundle but ``run.json``, the manifest and the attestations, as bytes by path.
 
     ``extra`` files (``plots/*.svg``, ``data/*.npy``, ``weights/*.safetensors``, ``report.html``) are passed
     through. Outcomes, certifications and tests are sorted first, so equal evidence gives equal bytes in
@@ -30,10 +33,12 @@ def documents(
         outcomes=by_check(evidence.outcomes),
         certifications=by_check(evidence.certifications),
         tests=sorted(evidence.tests, key=lambda row: str(row["nodeid"])),
+        findings=by_condition(evidence.findings),
     )
     parts = {
         "settings.json": evidence.settings,
         "environment.json": evidence.environment,
+        "governance.json": governance(evidence.governance),
         "dataset.json": evidence.dataset,
         "subject.json": evidence.subject,
         "outcomes.json": {"outcomes": evidence.outcomes, "certifications": evidence.certifications},
@@ -45,6 +50,7 @@ def documents(
     rows = prompt_rows(evidence.prompts, prompt_key)
     files[LOG] = b"".join(dumps(row) + b"\n" for row in rows)
     files["junit.xml"] = junit(evidence)
+    files["crosswalk.md"] = crosswalk().encode()
     for path, data in (extra or {}).items():
         if path in files:
             raise BundleError(f"the extra file {path!r} would replace a document; name it otherwise")

@@ -8,16 +8,18 @@ from mmaudit.evidence.paths import media_type
 from mmaudit.evidence.schema import schema_of
 from mmaudit.evidence.sources import Source, sha256
 
-__all__ = ["MANIFEST", "VERSION", "VOLATILE", "build", "evidence_digest"]
+__all__ = ["ATTESTATIONS", "MANIFEST", "VERSION", "VOLATILE", "build", "evidence_digest"]
 
 MANIFEST = "manifest.json"
 VERSION = 1
 VOLATILE = frozenset({"run.json"})
 """Files that differ between two runs of equal evidence."""
+ATTESTATIONS = frozenset({"attestations/bundle.intoto.json", "attestations/test-result.intoto.json"})
+"""Signed statements about the manifest, which cannot list them; the verifier derives them instead."""
 
 
 def build(source: Source) -> dict[str, Any]:
-    """Return the manifest of ``source``: every file but the manifest itself, sorted by path.
+    """Return the manifest of ``source``: every file but itself and the statements about it, sorted by path.
 
     A row has ``path``, ``sha256``, ``bytes``, ``media_type`` and ``schema`` (``None`` for what is no JSON).
     The rows of :data:`VOLATILE` stand apart under ``volatile``. ``settings_sha256`` repeats the digest of
@@ -32,7 +34,7 @@ def build(source: Source) -> dict[str, Any]:
             "schema": schema_of(path),
         }
         for path, size in source.sizes.items()
-        if path != MANIFEST
+        if path != MANIFEST and path not in ATTESTATIONS
     ]
     settings = next((row["sha256"] for row in rows if row["path"] == "settings.json"), None)
     return {
@@ -48,7 +50,8 @@ def build(source: Source) -> dict[str, Any]:
 def evidence_digest(manifest: dict[str, Any]) -> str:
     """Return the SHA-256 of the canonical manifest without its ``volatile`` rows, in hexadecimal.
 
-    It covers every byte of every file but ``run.json``: equal evidence has equal digests, whenever and with
-    however many workers it was gathered. The archive's own SHA-256 covers ``run.json`` as well.
+    It covers every byte of every file but ``run.json`` and the attestations: equal evidence has equal
+    digests, whenever and with however many workers it was gathered, and whoever signed it. The archive's own
+    SHA-256 covers these as well.
     """
     return hashlib.sha256(dumps({k: v for k, v in manifest.items() if k != "volatile"})).hexdigest()

@@ -13,6 +13,7 @@ MEDIA_TYPES = {
     "html": "text/html",
     "json": "application/json",
     "jsonl": "application/jsonl",
+    "md": "text/markdown",
     "npy": "application/x-npy",
     "safetensors": "application/x-safetensors",
     "svg": "image/svg+xml",

@@ -21,7 +21,9 @@ class RunEvidence:
     ``message`` and, where the test recorded facts of its own, ``evidence``; there are none when the audit ran
     without pytest. ``counts`` has ``collected``, ``passed``, ``failed``, ``skipped``, ``errors`` and
     ``not_run``. ``history`` holds one row an epoch, ``None`` where no training was seen. ``deviations`` are
-    sentences: what this run did otherwise than its settings say.
+    sentences: what this run did otherwise than its settings say. ``governance`` is what people stated about
+    the audited system, by the keys of :data:`mmaudit.evidence.governance.STATEMENTS`. ``findings`` are
+    ``Finding.record()`` dicts of the teaching suites, where they ran.
     """
 
     outcomes: list[Record]
@@ -35,6 +37,8 @@ class RunEvidence:
     counts: dict[str, int]
     history: list[Record] | None
     deviations: list[str]
+    governance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    findings: list[Record] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,8 @@ class RunInfo:
     """All that differs between two runs of equal evidence; it is written to ``run.json`` and nowhere else.
 
     ``started`` and ``finished`` are ISO 8601 in UTC (``2026-01-31T12:00:00Z``), ``durations`` seconds by test
-    node id, ``exit_status`` pytest's, ``workers`` the number of test processes (0: none beside the main one).
+    node id, ``exit_status`` pytest's, ``workers`` the number of test processes (0: none beside the main one;
+    ``None``: not recorded).
     """
 
     run_id: str
@@ -50,7 +55,7 @@ class RunInfo:
     finished: str
     durations: Mapping[str, float]
     exit_status: int
-    workers: int
+    workers: int | None
 
     def record(self) -> Record:
         """Return the run as exact builtin types."""

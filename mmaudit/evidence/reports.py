@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from mmaudit.evidence.findings import findings_of, suites_summary, told, undecided
 from mmaudit.evidence.records import Record, RunEvidence
 
 __all__ = ["NOT_VERIFIED", "REPORTS", "report_facts", "reports", "summary_facts", "verdict_counts"]
@@ -40,22 +41,34 @@ def reports(evidence: RunEvidence) -> dict[str, Record]:
     found = {}
     for name in REPORTS:
         history = evidence.history if name == "baseline" else None
-        facts = report_facts(name, outcomes, history)
+        facts = report_facts(name, outcomes, history, evidence.findings)
         found[f"reports/{name}.json"] = _report(name, facts, facts["checks"], evidence)
-    facts = summary_facts(outcomes, evidence.certifications, evidence.counts, evidence.deviations)
+    facts = summary_facts(
+        outcomes, evidence.certifications, evidence.counts, evidence.deviations, evidence.findings
+    )
     found["reports/summary.json"] = _report("summary", facts, outcomes, evidence)
     return found
 
 
-def report_facts(name: str, outcomes: list[Record], history: list[Record] | None) -> Record:
-    """Return the facts of the report ``name``: its outcomes in full, and the training history if given."""
-    return {"checks": [row for row in outcomes if _home(row["failure"]) == name], "history": history}
+def report_facts(
+    name: str, outcomes: list[Record], history: list[Record] | None, findings: list[Record]
+) -> Record:
+    """Return the facts of the report ``name``: outcomes and suite in full, and the training history."""
+    return {
+        "checks": [row for row in outcomes if _home(row["failure"]) == name],
+        "history": history,
+        "suite": findings_of(name, findings),
+    }
 
 
 def summary_facts(
-    outcomes: list[Record], certifications: list[Record], counts: Mapping[str, int], deviations: list[str]
+    outcomes: list[Record],
+    certifications: list[Record],
+    counts: Mapping[str, int],
+    deviations: list[str],
+    findings: list[Record],
 ) -> Record:
-    """Return the facts of the summary: counts, one line a check, extremes, self-certification, deviations."""
+    """Return the facts of the summary: counts, one line a check or claim, extremes, self-certification."""
     gaps = [row for row in outcomes if row["check"].startswith("symmetry")]
     drops = [row for row in outcomes if row["check"].endswith("_drop")]
     collapse = [row for row in outcomes if row["failure"] == "collapse" and row["verdict"] in _ORDER]
@@ -71,6 +84,7 @@ def summary_facts(
             "caught": [row["check"] for row in certifications if row["verdict"] == "ACCEPT"],
             "missed": [row["check"] for row in certifications if row["verdict"] != "ACCEPT"],
         },
+        "suites": suites_summary(findings),
         "tests": dict(counts),
         "deviations": list(deviations),
     }
@@ -83,12 +97,13 @@ def verdict_counts(outcomes: Iterable[Record]) -> dict[str, int]:
 
 
 def _report(name: str, facts: Record, checks: list[Record], evidence: RunEvidence) -> Record:
+    suite = facts.get("suite", evidence.findings)
     return {
         "facts_provided": facts,
         "assumptions": _assumptions(checks),
-        "open_items": _open_items(name, checks, evidence),
+        "open_items": _open_items(name, checks, evidence) + list(undecided(suite)),
         "analysis": _analysis(checks),
-        "draft_output": {"findings": [_sentence(row) for row in checks]},
+        "draft_output": {"findings": [*(_sentence(row) for row in checks), *told(suite)]},
         "verification_status": NOT_VERIFIED,
         "questions_to_verify": [_QUESTIONS[name]],
     }

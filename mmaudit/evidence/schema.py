@@ -4,13 +4,14 @@ import functools
 import json
 from typing import Any
 
-__all__ = ["DOCUMENTS", "LOG", "schema_of", "violation"]
+__all__ = ["DOCUMENTS", "LOG", "OPTIONAL", "schema_of", "violation"]
 
 LOG = "logs/prompts.jsonl"
 
 DOCUMENTS = {
     "dataset.json": "dataset",
     "environment.json": "environment",
+    "governance.json": "governance",
     LOG: "prompt",
     "manifest.json": "manifest",
     "outcomes.json": "outcomes",
@@ -27,17 +28,22 @@ DOCUMENTS = {
     "settings.json": "settings",
     "subject.json": "subject",
 }
-"""Schema by path. Each of these files is in every bundle, and no other JSON is."""
+"""Schema by path of the documents that are in every bundle."""
+
+OPTIONAL = {"comparison.json": "comparison"}
+"""Schema by path of the documents that only some audits have. No other JSON is in a bundle."""
+
+_KINDS = DOCUMENTS | OPTIONAL
 
 
 def schema_of(path: str) -> str | None:
     """Return the identifier of the schema that the file at ``path`` follows, ``None`` if it has none."""
-    return f"urn:mmaudit:{DOCUMENTS[path]}:1" if path in DOCUMENTS else None
+    return f"urn:mmaudit:{_KINDS[path]}:1" if path in _KINDS else None
 
 
 def violation(path: str, document: Any) -> str | None:
     """Return the first way in which ``document`` breaks the schema of ``path``, on one line, or ``None``."""
-    error = next(_validator(DOCUMENTS[path]).iter_errors(document), None)
+    error = next(_validator(_KINDS[path]).iter_errors(document), None)
     if error is None:
         return None
     return f"{error.json_path[:80]}: {' '.join(error.message.split())[:160]}"

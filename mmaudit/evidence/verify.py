@@ -1,4 +1,4 @@
-"""Reading a bundle with distrust: nothing is extracted, and no schema or digest inside is believed."""
+"""Reading a bundle with distrust: nothing is extracted, and no schema, digest or key inside is believed."""
 
 import dataclasses
 import hashlib
@@ -10,13 +10,16 @@ from typing import Any
 from mmaudit.errors import BundleError
 from mmaudit.evidence.archive import Archive, pack
 from mmaudit.evidence.arrays import check_npy, check_safetensors
-from mmaudit.evidence.canonical import MAX_JSON_BYTES, loads
+from mmaudit.evidence.canonical import MAX_JSON_BYTES, dumps, loads
 from mmaudit.evidence.consistency import contradictions
-from mmaudit.evidence.manifest import MANIFEST, build, evidence_digest
+from mmaudit.evidence.dsse import Envelope, unseal
+from mmaudit.evidence.keys import PublicKey
+from mmaudit.evidence.manifest import ATTESTATIONS, MANIFEST, build, evidence_digest
 from mmaudit.evidence.paths import PARTIAL
 from mmaudit.evidence.reports import verdict_counts
-from mmaudit.evidence.schema import DOCUMENTS, LOG, violation
+from mmaudit.evidence.schema import DOCUMENTS, LOG, schema_of, violation
 from mmaudit.evidence.sources import Directory, Source, whole
+from mmaudit.evidence.statements import statements
 
 __all__ = ["Verification", "inspect", "verify"]
 
@@ -26,22 +29,41 @@ _MAX_PROBLEMS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """The verifier's answer. ``status`` 0: intact and consistent; 1: not, and ``problems`` says why.
+    """The verifier's answer.
 
-    ``digest`` (evidence) and ``archive_sha256`` (every byte of the zip) are ``None`` where the bundle is too
-    broken to have one; ``summary`` counts the outcomes by verdict. Intact says nothing about who wrote it:
-    whoever can rewrite a bundle can rewrite its digests, so compare them with a copy kept elsewhere.
+    ``problems`` say what is wrong, one line each. ``digest`` (evidence) and ``archive_sha256`` (every byte of
+    the zip) are ``None`` where the bundle is too broken to have one; ``summary`` counts the outcomes by
+    verdict. ``key_id`` is the key that the bundle *claims* to be signed by, ``None`` if it is not signed.
+    ``authenticated`` says by what the bundle is known to be the one that was written: ``"signature"``,
+    ``"digest"``, or ``None``. Intact alone says nothing about who wrote it: whoever can rewrite a bundle can
+    rewrite its digests.
     """
 
-    status: int
     problems: list[str]
     digest: str | None = None
     archive_sha256: str | None = None
     summary: dict[str, int] = dataclasses.field(default_factory=dict)
+    key_id: str | None = None
+    authenticated: str | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing is wrong with it, whoever wrote it."""
+        return not self.problems
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 verified, 1 tampered or invalid, 3 intact but unauthenticated."""
+        if self.problems:
+            return 1
+        return 3 if self.authenticated is None else 0
 
 
-def verify(path: Path) -> Verification:
+def verify(path: Path, *, key: PublicKey | None = None, expected: str | None = None) -> Verification:
     """Verify the zip or the run directory at ``path``; memory stays bounded, whatever lies there.
+
+    With ``key``, both attestations of the bundle must be signed by it. ``expected`` (hex) must be the
+    evidence digest, which leaves ``run.json`` open, or the archive's SHA-256, which covers every byte.
 
     Raises :class:`BundleError` only if there is nothing to verify: no such path, unreadable, neither a file
     nor a folder. Everything that is wrong inside is a problem of the returned :class:`Verification`.
@@ -54,56 +76,119 @@ def verify(path: Path) -> Verification:
         if place.name.endswith(PARTIAL) or place.parent.name.endswith(PARTIAL):
             raise BundleError("this is the rest of a write that was never finished; remove it")
         if stat.S_ISDIR(mode):
-            return _examine(Directory(path))
+            return _examine(Directory(path), key, expected)
         with Archive(path) as archive:
-            archive.check()
-            return _examine(archive)
+            return _examine(archive, key, expected)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BundleError(f"cannot read {str(path)!r}: {reason}; give the zip or run directory") from error
     except BundleError as error:
-        return Verification(1, [str(error)])
+        return Verification([str(error)])
 
 
-def _examine(source: Source) -> Verification:
-    digest = hashlib.sha256()
-    for piece in pack(source):
-        digest.update(piece)
-    return dataclasses.replace(inspect(source), archive_sha256=digest.hexdigest())
+def _examine(source: Archive | Directory, key: PublicKey | None, expected: str | None) -> Verification:
+    if isinstance(source, Archive):
+        sha256 = source.check()
+    else:
+        digest = hashlib.sha256()
+        for piece in pack(source):
+            digest.update(piece)
+        sha256 = digest.hexdigest()
+    found = dataclasses.replace(inspect(source), archive_sha256=sha256)
+    problems = list(found.problems)
+    if key is not None:
+        problems += _unsigned(source, key)
+    if expected is not None and expected not in (found.digest, sha256):
+        problems.append(f"neither digest is the expected {expected}")
+    by = "signature" if key is not None else "digest" if expected is not None else None
+    return dataclasses.replace(
+        found, problems=problems[:_MAX_PROBLEMS], authenticated=None if problems else by
+    )
+
+
+def _unsigned(source: Source, key: PublicKey) -> list[str]:
+    """Return how the attestations fall short of being signed by ``key``."""
+    present = sorted(ATTESTATIONS & source.sizes.keys())
+    if not present:
+        return ["the bundle is not signed; verify it without a key, or ask for the signed one"]
+    faults = {path: _envelope_fault(source, path, key) for path in present}
+    return [f"{path}: {fault}" for path, fault in faults.items() if fault is not None]
+
+
+def _envelope_fault(source: Source, path: str, key: PublicKey) -> str | None:
+    try:
+        return _envelope(source, path).fault_under(key)
+    except BundleError:
+        return None  # inspect() has said what is wrong with it
 
 
 def inspect(source: Source) -> Verification:
-    """Check the files of a bundle against the package's schemas, the manifest, and one another."""
+    """Check the files of a bundle against the package's schemas, the manifest, and one another.
+
+    Attestations, if any, must be the statements that follow from the bundle; signatures are not checked.
+    """
     problems = [f"{path}: missing" for path in sorted(DOCUMENTS.keys() - source.sizes.keys())]
     documents: dict[str, Any] = {}
-    faults = {path: _fault(source, path, documents) for path in source.sizes}
+    envelopes: dict[str, Envelope] = {}
+    faults = {path: _fault(source, path, documents, envelopes) for path in source.sizes}
     problems += [f"{path}: {fault}" for path, fault in faults.items() if fault is not None]
     if MANIFEST not in documents:
-        return Verification(1, problems[:_MAX_PROBLEMS])
+        return Verification(problems[:_MAX_PROBLEMS])
     problems += _mismatches(documents[MANIFEST], build(source))
     summary = {}
     # Only documents of the right shape can be compared with one another.
     if not problems:
         problems += contradictions(documents)
+        problems += _misstatements(documents, envelopes)
         summary = verdict_counts(documents["outcomes.json"]["outcomes"])
-    digest = evidence_digest(documents[MANIFEST])
-    return Verification(1 if problems else 0, problems[:_MAX_PROBLEMS], digest, None, summary)
+    return Verification(
+        problems[:_MAX_PROBLEMS],
+        evidence_digest(documents[MANIFEST]),
+        summary=summary,
+        key_id=next((envelope.key_id for envelope in envelopes.values()), None),
+    )
 
 
-def _fault(source: Source, path: str, documents: dict[str, Any]) -> str | None:
+def _misstatements(documents: Mapping[str, Any], envelopes: Mapping[str, Envelope]) -> list[str]:
+    """Compare the attestations found with the ones that follow from the bundle; all or none are there."""
+    if not envelopes:
+        return []
+    expected = statements(documents)
+    problems = [
+        f"{path}: missing beside the other attestation" for path in expected.keys() - envelopes.keys()
+    ]
+    for path, envelope in envelopes.items():
+        if envelope.payload != dumps(expected[path]):
+            problems.append(f"{path}: it is not the statement that follows from this bundle")
+    if len({envelope.key_id for envelope in envelopes.values()}) > 1:
+        problems.append("the attestations name different keys")
+    return problems
+
+
+def _envelope(source: Source, path: str) -> Envelope:
+    return unseal(whole(source, path, MAX_JSON_BYTES))
+
+
+def _fault(
+    source: Source, path: str, documents: dict[str, Any], envelopes: dict[str, Envelope]
+) -> str | None:
+    """Return what is wrong with one file for itself; keep what was read of a sound one."""
     try:
-        _check_file(source, path, documents)
+        if path in ATTESTATIONS:
+            envelopes[path] = _envelope(source, path)
+        else:
+            _check_file(source, path, documents)
     except BundleError as error:
         return str(error)
     return None
 
 
 def _check_file(source: Source, path: str, documents: dict[str, Any]) -> None:
-    """Check one file for itself; put its content into ``documents`` if it is valid JSON of its schema."""
+    """Check one file; put its content into ``documents`` if it is valid JSON of its schema."""
     extension = path.rpartition(".")[2]
     if path == LOG:
         documents[path] = _log(whole(source, path, MAX_JSON_BYTES))
-    elif path in DOCUMENTS:
+    elif schema_of(path) is not None:
         document = loads(whole(source, path, MAX_JSON_BYTES))
         fault = violation(path, document)
         if fault is not None:

@@ -1,5 +1,6 @@
 """From a ``module:factory`` or a file name to the object that is audited, or to one clear line."""
 
+import datetime
 import importlib
 import inspect
 import operator
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 import mmaudit.settings
-from mmaudit.errors import MMAuditError, SettingsError
+from mmaudit.errors import BundleError, MMAuditError, SettingsError
+from mmaudit.evidence import PrivateKey, load_private, now
 from mmaudit.gates import CHECKS
 from mmaudit.gates.check import ACCESS
 from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
 
-__all__ = ["data", "settings", "subject"]
+__all__ = ["data", "settings", "sign_key", "started", "subject"]
 
 KEYS = (
     "profile",
@@ -88,6 +90,26 @@ def data(config: pytest.Config, spec: str | None) -> Pairs | None:
             f"mmaudit data {spec!r} gives a {type(pairs).__name__}; expected mmaudit.pairs.Pairs"
         )
     return pairs
+
+
+def started() -> datetime.datetime:
+    """Return when this run begins, which ``SOURCE_DATE_EPOCH`` can fix."""
+    try:
+        return now()
+    except BundleError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def sign_key(config: pytest.Config) -> PrivateKey | None:
+    """Return the private key that signs the evidence, ``None`` where none is given."""
+    spec = config.getoption("mmaudit_sign_key") or config.getini("mmaudit_sign_key")
+    if not spec:
+        return None
+    here, root = _candidates(config, spec)
+    try:
+        return load_private(here if here.is_file() else root)
+    except BundleError as error:
+        raise pytest.UsageError(f"mmaudit sign_key: {error}") from error
 
 
 def _candidates(config: pytest.Config, spec: str) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ import pytest
 from mmaudit.errors import MMAuditError
 from mmaudit.gates import Auditor
 from mmaudit.settings import Settings
-from pytest_mmaudit import fixtures, jsonreport, resolve
+from pytest_mmaudit import baseline, fixtures, jsonreport, lab, resolve
 from pytest_mmaudit.collect import Collecting, take_arguments
 from pytest_mmaudit.controller import Controller
 from pytest_mmaudit.progress import LiveLine
@@ -39,17 +39,22 @@ def start(config: pytest.Config) -> None:
     plugins = config.pluginmanager
     plugins.register(Collecting(settings, take_arguments(config)), "mmaudit-collecting")
     plugins.register(fixtures, "mmaudit-fixtures")
+    plugins.register(lab, "mmaudit-lab")
+    config.addinivalue_line("markers", lab.MARKER)
     if any(config.getoption(name, False) for name in SHOWS_ONLY):
         return
     jsonreport.prepare(config)
     worker_input = getattr(config, "workerinput", None)
+    started = resolve.started()
+    key = resolve.sign_key(config) if worker_input is None else None
     cache = Path(worker_input[CACHE]) if worker_input is not None else _shared_folder(config)
     auditor = _auditor(config, settings, cache, live=worker_input is None)
     config.stash[fixtures.AUDITOR] = auditor
+    config.stash[lab.CACHE] = cache
     plugins.register(Recorder(auditor), "mmaudit-recorder")
     if worker_input is not None:
         return
-    controller = Controller(auditor)
+    controller = Controller(auditor, started, key, baseline.prepare(config, auditor))
     plugins.register(controller, "mmaudit-controller")
     if plugins.hasplugin("xdist"):
         plugins.register(XdistHooks(controller, cache), "mmaudit-xdist")

@@ -84,6 +84,7 @@ def evidence() -> RunEvidence:
         environment={
             "python": {"version": "3.11.9", "implementation": "CPython"},
             "platform": {"system": "Linux", "machine": "x86_64", "byte_order": "little"},
+            "hardware": {"processor": "8-bit", "logical_processors": 2},
             "packages": {"numpy": "2.4.6"},
             "blas": [],
         },

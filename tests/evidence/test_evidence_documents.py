@@ -246,3 +246,14 @@ def test_an_accept_needs_every_interval_within_the_limit(make_outcome: Callable[
     worse = make_outcome("c", "f", "ACCEPT", **STRADDLES)["measurement"]
     row = make_outcome("c", "f", "ACCEPT", others=[worse])
     assert verdict_contradiction(row, 0.05) == "is an ACCEPT whose interval does not lie within its limit"
+
+
+def test_junit_of_an_audit_without_tests_has_a_case_a_check(evidence: RunEvidence) -> None:
+    root = ElementTree.fromstring(junit(dataclasses.replace(evidence, tests=[])))
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("9", "2", "1")
+    cases = {case.get("name"): case for case in root.iter("testcase")}
+    assert cases["twin_accuracy"].get("classname") == "mmaudit.shortcut"
+    failure = cases["twin_accuracy"].find("failure")
+    assert failure is not None
+    assert failure.text == failure.get("message") == "REJECT 0.4 [0.3, 0.5]"
+    assert len(cases["null:constant"]) == 0

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mmaudit.evidence import loads
-from mmaudit.evidence.schema import DOCUMENTS, schema_of, violation
+from mmaudit.evidence.schema import DOCUMENTS, OPTIONAL, schema_of, violation
 from mmaudit.gates.outcome import Control, Limit, Outcome, Verdict
 from mmaudit.measurement import Measurement
 
@@ -36,7 +36,7 @@ def test_each_schema_is_valid_and_closed(name: str) -> None:
 
 
 def test_there_is_a_schema_for_each_document_and_no_other() -> None:
-    assert {f"{kind}.json" for kind in DOCUMENTS.values()} | {"common.json"} == SCHEMAS.keys()
+    assert {f"{kind}.json" for kind in (DOCUMENTS | OPTIONAL).values()} | {"common.json"} == SCHEMAS.keys()
     assert schema_of("run.json") == "urn:mmaudit:run:1"
     assert schema_of("plots/x.svg") is None
 
