@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,9 @@ _STYLE: dict[Any, Any] = {
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
 }
+_INDENT = re.compile(rb"\n +")
+# Attributes and path data alone: what stands between tags is the reader's text.
+_DECIMALS = re.compile(rb"(\d\.\d\d)\d+(?=[^<>]*>)")
 _EDGE = 3.0
 """Half-width of a forest plot's axis, in units of the allowed range; farther values end in an arrow."""
 
@@ -86,7 +90,12 @@ def svg(table: Table) -> bytes:
         figure = _PAINTERS[table.kind](table)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": table.title})
-    return buffer.getvalue()
+    return _compact(buffer.getvalue())
+
+
+def _compact(image: bytes) -> bytes:
+    """Return ``image`` without indentation and below the hundredth of a point: the page holds every plot."""
+    return _DECIMALS.sub(rb"\1", _INDENT.sub(b"\n", image))
 
 
 @contextlib.contextmanager
@@ -285,10 +294,62 @@ def _history(table: Table) -> "Figure":
             style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": dash, "markevery": every}
             axes.plot(*zip(*points, strict=True), label=side or None, **style)
         axes.set_title(_TITLES.get(base, base.replace("_", " ")))
+        axes.locator_params(nbins=4)
         if any(side for _, side in members):
             axes.legend()
         if position > len(panels) - across:
             axes.set_xlabel("epoch")
+    figure.suptitle(table.title, color=_INK)
+    return figure
+
+
+def _conditions(table: Table) -> "Figure":
+    """Draw one panel a quantity, each on its own axis: every condition with its interval."""
+    panels = dict.fromkeys(str(row[0]) for row in table.rows)
+    names = list(dict.fromkeys(str(row[1]) for row in table.rows))
+    figure = _figure(2.6 + 3.0 * len(panels), 1.1 + 0.27 * len(names))
+    for position, panel in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, len(panels), position)
+        rows = [row for row in table.rows if row[0] == panel]
+        at = [names.index(str(row[1])) for row in rows]
+        value, low, high = (np.array([_float(row[i]) for row in rows]) for i in (2, 3, 4))
+        # One line for all: a figure of an element a row is three times as large.
+        axes.errorbar(
+            value, at, xerr=[value - low, high - value], fmt="o", color=_FIRST, markersize=5, elinewidth=2.2
+        )
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        if position == 1:
+            axes.set_yticks(range(len(names)), names)
+        else:
+            axes.set_yticks([])
+        axes.locator_params(axis="x", nbins=4)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_title(panel)
+        axes.grid(axis="x", color=_INK, alpha=0.25, linewidth=0.6)
+        axes.tick_params(axis="y", length=0)
+    figure.suptitle(table.title, color=_INK)
+    return figure
+
+
+def _doses(table: Table) -> "Figure":
+    """Draw one panel a dial: what is measured against how far it is turned, with intervals."""
+    panels = list(dict.fromkeys(str(row[0]) for row in table.rows))
+    across = min(2, len(panels))
+    figure = _figure(4.3 * across, 3.2 * -(-len(panels) // across))
+    for position, panel in enumerate(panels, start=1):
+        axes = figure.add_subplot(-(-len(panels) // across), across, position)
+        rows = [row for row in table.rows if row[0] == panel]
+        for i, series in enumerate(dict.fromkeys(str(row[1]) for row in rows)):
+            marker, colour, dash = _SERIES[i % len(_SERIES)]
+            points = [tuple(map(_float, row[2:])) for row in rows if row[1] == series]
+            at, value, low, high = (np.array(column) for column in zip(*points, strict=True))
+            style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": dash}
+            axes.errorbar(at, value, yerr=[value - low, high - value], label=series, **style)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.locator_params(nbins=4)
+        axes.set_xlabel(panel)
+        axes.grid(axis="y", color=_INK, alpha=0.2, linewidth=0.6)
+        axes.legend()
     figure.suptitle(table.title, color=_INK)
     return figure
 
@@ -314,4 +375,6 @@ _PAINTERS: dict[str, Callable[[Table], "Figure"]] = {
     "spectra": _spectra,
     "ranks": _ranks,
     "history": _history,
+    "conditions": _conditions,
+    "doses": _doses,
 }

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no network, nothing that differs between two equal runs."""
+"""The report as one HTML file: whole without its script, no network, the same for two equal runs."""
 
 import base64
 import hashlib
@@ -10,9 +10,13 @@ from typing import Any, get_args
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
+from mmaudit.report.suspects import SuspectList
 from mmaudit.report.tables import Cell, Kind, Table
 
 __all__ = ["page"]
+
+_WIDE: tuple[Kind, ...] = ("verdicts", "controls", "history", "conditions", "doses")
+"""Plots that take the whole width of the page."""
 
 
 def page(
@@ -28,30 +32,36 @@ def page(
     plots: Mapping[str, bytes],
     tables: Mapping[str, Table],
     digest_note: str,
+    suspects: Sequence[SuspectList] = (),
 ) -> bytes:
     """Return the whole report as one self-contained UTF-8 HTML page.
 
     It opens with the overall verdict and its reasons, then gives every failure mode with its checks, what was
-    only noted, what was not evidenced, the audit's proof on itself, the plots with their numbers, and what
-    was audited how. ``plots`` holds SVG by path and ``tables`` the numbers behind it under the same path;
-    ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the four mappings hold builtin
-    types; ``digest_note`` says where the digest of the bundle is to be found, which cannot stand inside it.
-    Equal records give equal bytes; durations and times are kept out for that reason.
+    only noted, what was not evidenced, the audit's proof on itself, the ``suspects``, the plots with their
+    numbers, and what was audited how. ``plots`` holds SVG by path and ``tables`` the numbers behind it under
+    the same path; ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the four mappings
+    hold builtin types; ``digest_note`` says where the digest of the bundle is to be found, which cannot stand
+    inside it. Equal records give equal bytes; durations and times are kept out for that reason. The one
+    script, which the page's policy admits by its hash, sorts tables and nothing else.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     templates = resources.files("mmaudit.report") / "templates"
     css = (templates / "report.css").read_text(encoding="utf-8")
+    script = (templates / "report.js").read_text(encoding="utf-8")
     environment_ = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment_.filters["plain"] = words.plain
+    environment_.filters["png"] = lambda data: _data_url("image/png", data)
     template = environment_.from_string((templates / "report.html.j2").read_text(encoding="utf-8"))
     unfinished = counts.get("not_run", 0) + counts.get("errors", 0)
     text = template.render(
         css=Markup(css),
-        css_digest=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        css_digest=_digest(css),
+        script=Markup(script),
+        script_digest=_digest(script),
         words=words,
         cell=_cell,
         verdict=overall(outcomes, certifications, unfinished=unfinished),
@@ -62,6 +72,7 @@ def page(
             o for group in by_failure(outcomes).values() for o in group if o.verdict is Verdict.NOT_EVIDENCED
         ],
         certifications=sorted(certifications, key=lambda o: o.check),
+        suspects=suspects,
         plots=[
             _plot(path, plots[path], tables.get(path))
             for path in sorted(plots, key=lambda p: _place(p, tables))
@@ -101,12 +112,21 @@ def _plot(path: str, image: bytes, table: Table | None) -> dict[str, Any]:
     """Return one plot as an image that needs no request, beside its numbers."""
     return {
         "path": path,
-        "source": f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
+        "source": _data_url("image/svg+xml", image),
         "title": path if table is None else table.title,
         "alt": path if table is None else table.alt,
-        "wide": table is not None and table.kind in ("verdicts", "controls", "history"),
+        "wide": table is not None and table.kind in _WIDE,
         "table": table,
     }
+
+
+def _data_url(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _digest(text: str) -> str:
+    """Return the SHA-256 by which a content security policy admits exactly ``text``."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _cell(value: Cell) -> str:

@@ -17,11 +17,13 @@ from mmaudit.report.words import allowed, plain, verdict_word
 __all__ = ["Cell", "Kind", "Table", "figure_data", "split_side"]
 
 Cell = str | int | float | None
-Kind = Literal["verdicts", "controls", "heatmap", "ranks", "norms", "spectra", "history"]
+Kind = Literal[
+    "verdicts", "controls", "heatmap", "ranks", "norms", "spectra", "history", "conditions", "doses"
+]  # fmt: skip
 """What a table is drawn as; in the order in which a report shows them."""
 Matrix = npt.NDArray[np.float64]
 
-_SHOWN_PAIRS = 64
+_SHOWN_PAIRS = 48
 _RANKED_PAIRS = 2048
 _EVEN = 1e-6
 """Relative spread below which served norms are one value: float32 rounding, not a distribution."""

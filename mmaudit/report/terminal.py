@@ -56,7 +56,7 @@ def bundle_lines(directory: object, archive: object, digest: str) -> list[str]:
         f"evidence: {directory}",
         f"archive:  {archive}",
         f"digest:   sha256 {digest}",
-        f"verify:   mmaudit verify {archive}",
+        f"verify:   mmaudit verify {archive} --expect-sha256 {digest}",
     ]
 
 

@@ -96,21 +96,16 @@ def sentence(outcome: Outcome) -> str:
     """Return what one check found, against what, and what follows, in one line."""
     relation = _relation(outcome)
     parts = [f"{plain(outcome.check)} {_finding(outcome, relation)}"]
-    if outcome.verdict is Verdict.INCONCLUSIVE and outcome.n_to_decide is not None:
-        parts.append(f"about n = {outcome.n_to_decide} would decide")
     if relation == "outside" and outcome.p_adjusted is not None:
         parts.append(f"p = {outcome.p_adjusted:.2g} after Holm over {count(outcome.family, 'gate')}")
     return "; ".join([*parts, *filter(None, [advice(outcome).rstrip(".")])]) + "."
 
 
 def advice(outcome: Outcome) -> str:
-    """Return what the gate's own reason adds to the numbers; empty where it only restates them.
-
-    It restates them where it opens with the measurement's name.
-    """
-    m = outcome.measurement
-    restated = m is not None and outcome.reason.startswith(f"{m.name} ")
-    return "" if restated else plain(outcome.reason)
+    """Return what the gate's own reason adds to the numbers, which it may open with; empty where nothing."""
+    m, reason = outcome.measurement, plain(outcome.reason)
+    restated = m is not None and reason.startswith(f"{m.name} ")
+    return reason.partition("; ")[2] if restated else reason
 
 
 def why(

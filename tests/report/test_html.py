@@ -5,10 +5,12 @@ import html.parser
 import itertools
 import re
 
+import numpy as np
 import pytest
 
 from mmaudit.gates.outcome import Control, Limit, Verdict
-from mmaudit.report import draw, figure_data, page
+from mmaudit.report import SuspectList, draw, figure_data, page
+from mmaudit.report.suspects import Suspect, View
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "col"}
 
@@ -43,6 +45,17 @@ class Reader(html.parser.HTMLParser):
     @property
     def text(self):
         return " ".join(" ".join(self.texts).split())
+
+
+def listed(name, *views):
+    return SuspectList(
+        slug="suspect_pairs",
+        title=name,
+        caption=name,
+        columns=("figure", *(name for _ in views)),
+        rows=np.arange(3),
+        shown=(Suspect(row=2, figures=("0.5",), views=views),) if views else (),
+    )
 
 
 @pytest.fixture
@@ -82,21 +95,25 @@ def test_well_formed_with_unique_ids_and_living_anchors(read):
     assert labels <= set(read.ids)
 
 
-def test_policy_allows_this_style_and_data_images_alone(shown, read):
+def test_policy_allows_this_style_this_script_and_data_images_alone(shown, read):
     policy = next(a["content"] for a in read.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
-    css = re.search(r"<style>(.*?)</style>", shown, re.DOTALL).group(1)
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    style, script = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for tag in ("style", "script")
+        for text in re.findall(rf"<{tag}>(.*?)</{tag}>", shown, re.DOTALL)
+    )
     assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
     assert not any("style" in attributes for _, attributes in read.elements)
     assert not any(key.startswith("on") for _, attributes in read.elements for key in attributes)
 
 
-def test_nothing_is_fetched_and_nothing_runs(shown, read):
-    assert {tag for tag, _ in read.elements}.isdisjoint(
-        {"script", "link", "iframe", "object", "form", "base"}
-    )
+def test_nothing_is_fetched_and_one_script_runs(shown, read):
+    assert {tag for tag, _ in read.elements}.isdisjoint({"link", "iframe", "object", "form", "base"})
+    assert read.all("script") == [{}]
+    assert "innerHTML" not in shown
     assert "http://" not in shown.replace("http-equiv", "")
     assert "https://" not in shown
     assert "url(" not in shown
@@ -143,6 +160,23 @@ def test_every_kind_of_outcome_is_told(read):
     assert "one worker crashed" in text
     for verdict in Verdict:
         assert verdict.value in text
+
+
+def test_suspects_are_shown_with_words_and_pictures(arguments):
+    lists = [listed("Worst", View(png=b"picture"), View(text="a <caption>")), listed("Hubs")]
+    read = Reader(page(**arguments, suspects=lists).decode())
+    (thumbnail,) = [image for image in read.all("img") if image["src"].startswith("data:image/png;base64,")]
+    assert base64.b64decode(thumbnail["src"].split(",")[1]) == b"picture"
+    assert thumbnail["alt"] == "Worst of row 2"
+    assert "a <caption>" in read.text
+    assert "The first 1 of 3, all in data/suspect_pairs.npy" in read.text
+    assert "Hubs None." in read.text
+    assert "No embeddings were measured" in Reader(page(**arguments).decode()).text
+
+
+def test_every_table_of_results_can_be_sorted(read):
+    plain = [t for t in read.all("table") if "sortable" not in t.get("class", "")]
+    assert {t["class"] for t in plain} == {"facts"}
 
 
 def test_equal_records_give_equal_bytes_in_any_order(arguments):
@@ -238,10 +272,11 @@ def test_hostile_strings_stay_text_in_every_field(arguments, make):
         plots={EVIL: b"<svg/>", "plots/spectra.svg": b"<svg/>"},
         tables={"plots/spectra.svg": table},
         digest_note=EVIL,
+        suspects=[listed(EVIL, View(text=EVIL, png=b"png"))],
     ).decode()
     read = Reader(text)
     assert read.open == []
-    assert read.all("script") == []
+    assert read.all("script") == [{}]
     assert all(image["src"].startswith("data:") for image in read.all("img"))
     assert not any(key.startswith("on") for _, attributes in read.elements for key in attributes)
     assert text.count("</style>") == 1

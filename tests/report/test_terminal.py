@@ -98,4 +98,4 @@ def test_no_evidence_at_all():
 def test_bundle_lines_give_the_command_that_verifies():
     lines = bundle_lines("out/run", "out/mmaudit-run.zip", "ab" * 32)
     assert any("ab" * 32 in line for line in lines)
-    assert lines[-1].endswith("mmaudit verify out/mmaudit-run.zip")
+    assert lines[-1].endswith(f"mmaudit verify out/mmaudit-run.zip --expect-sha256 {'ab' * 32}")

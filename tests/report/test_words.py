@@ -75,8 +75,15 @@ def test_sentence_of_a_rejection_gives_effect_limit_and_p(make):
 
 
 def test_sentence_of_an_open_question_says_what_would_settle_it(make):
-    gate = make(verdict=Verdict.INCONCLUSIVE, measurement=(0.09, 0.04, 0.14), n_to_decide=9100)
-    assert words.sentence(gate).endswith("across the edge of the allowed ±0.1; about n = 9100 would decide.")
+    reason = "symmetry_gap 0.09 [0.04, 0.14] is not clear of ±0.1; about n = 9100 would decide (n = 400)"
+    gate = make(verdict=Verdict.INCONCLUSIVE, measurement=(0.09, 0.04, 0.14), reason=reason)
+    assert words.sentence(gate).endswith("of the allowed ±0.1; about n = 9100 would decide (n = 400).")
+
+
+def test_sentence_of_a_gate_that_could_not_have_rejected_says_so(make):
+    reason = "symmetry_gap 0.01 [-0.02, 0.04] lies within ±0.1; this gate cannot reject here"
+    gate = make(verdict=Verdict.INCONCLUSIVE, measurement=(0.01, -0.02, 0.04), reason=reason)
+    assert words.sentence(gate).endswith("inside the allowed ±0.1; this gate cannot reject here.")
 
 
 def test_sentence_does_not_say_the_numbers_twice(make):
