@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmaudit.audit import Audit, audit
+    from mmaudit.auditing import Audit, audit
     from mmaudit.embeddings import Embeddings
     from mmaudit.errors import BundleError, InputError, MMAuditError, SettingsError, SubjectError
     from mmaudit.gates import CHECKS, Limit, Outcome, Verdict
@@ -44,7 +44,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "mmaudit.audit": ("Audit", "audit"),
+    "mmaudit.auditing": ("Audit", "audit"),
     "mmaudit.embeddings": ("Embeddings",),
     "mmaudit.errors": ("BundleError", "InputError", "MMAuditError", "SettingsError", "SubjectError"),
     "mmaudit.gates": ("CHECKS", "Limit", "Outcome", "Verdict"),

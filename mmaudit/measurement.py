@@ -48,4 +48,7 @@ class Measurement:
     @classmethod
     def from_record(cls, row: dict[str, Any]) -> "Measurement":
         """Rebuild a measurement from :meth:`record`."""
-        return cls(**{**row, "notes": tuple(row["notes"])})
+        # Canonical JSON writes a whole number without a fraction, and its reader returns an int.
+        numbers = ("value", "low", "high", "confidence", "se", "df", "null")
+        floats = {key: None if row[key] is None else float(row[key]) for key in numbers}
+        return cls(**{**row, **floats, "notes": tuple(row["notes"])})

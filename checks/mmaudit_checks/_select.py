@@ -1,10 +1,12 @@
-"""Turns rows of the catalogue into parameters of a test; there is no other list of checks."""
+"""Turns rows of the catalogues into parameters of a test; there is no other list of checks or conditions."""
 
 import pytest
 
 from mmaudit.gates import CHECKS
+from mmaudit.suites import conditions
+from mmaudit.suites.condition import Suite
 
-__all__ = ["checks"]
+__all__ = ["checks", "lab"]
 
 
 def checks(failure: str) -> pytest.MarkDecorator:
@@ -16,4 +18,12 @@ def checks(failure: str) -> pytest.MarkDecorator:
             for check in CHECKS
             if check.failure == failure
         ],
+    )
+
+
+def lab(suite: Suite) -> pytest.MarkDecorator:
+    """Parametrise a test by the ``condition`` names of one suite."""
+    marks = (pytest.mark.lab, pytest.mark.mmaudit(failure=suite))
+    return pytest.mark.parametrize(
+        "condition", [pytest.param(name, marks=marks) for name in conditions(suite)]
     )

@@ -322,7 +322,7 @@ def _conditions(table: Table) -> "Figure":
             axes.set_yticks(range(len(names)), names)
         else:
             axes.set_yticks([])
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_title(panel)
         axes.grid(axis="x", color=_INK, alpha=0.25, linewidth=0.6)
@@ -346,10 +346,11 @@ def _doses(table: Table) -> "Figure":
             style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": dash}
             axes.errorbar(at, value, yerr=[value - low, high - value], label=series, **style)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-        axes.locator_params(nbins=4)
+        axes.locator_params(nbins=3)
         axes.set_xlabel(panel)
         axes.grid(axis="y", color=_INK, alpha=0.2, linewidth=0.6)
-        axes.legend()
+        if len({row[1] for row in rows}) > 1:
+            axes.legend()
     figure.suptitle(table.title, color=_INK)
     return figure
 

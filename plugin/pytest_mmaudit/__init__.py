@@ -33,6 +33,29 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "check or access that must be evidenced: its lack fails instead of skipping (repeatable)",
     ),
     "seed": ({"type": int, "metavar": "N"}, "int", "root of every random stream (default: 7)"),
+    "sign_key": (
+        {"metavar": "FILE"},
+        "string",
+        "private key (`mmaudit keygen`) that signs the evidence; default: it is not signed",
+    ),
+    "baseline": (
+        {"metavar": "BUNDLE"},
+        "string",
+        "compare with this audit of the same items, and fail where it got worse: a bundle, or the number or "
+        "name of one saved in .mmaudit, or latest",
+    ),
+    "save": (
+        {"nargs": "?", "const": "", "metavar": "NAME"},
+        "string",
+        "save the evidence as the next baseline in .mmaudit, unless the run got worse",
+    ),
+    "ctrf": ({"metavar": "FILE"}, "string", "also write the tests in the Common Test Report Format (JSON)"),
+    "badge": ({"metavar": "FILE"}, "string", "also write the overall verdict as a status badge (SVG)"),
+    "model_card": (
+        {"metavar": "FILE"},
+        "string",
+        "also write the evaluation block of a Hugging Face model card; replaces no file but its own",
+    ),
 }
 """Option name: its command-line keywords, the type of its ini key, its help."""
 
@@ -53,10 +76,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "given on the command line run beside it; node ids that begin with mmaudit_checks/ select from it",
     )
     for name, (keywords, ini_type, text) in _OPTIONS.items():
-        group.addoption(f"--mmaudit-{name}", default=None, help=text, **keywords)
+        group.addoption(_option(name), default=None, help=text, **keywords)
         parser.addini(_PREFIX + name, text, type=ini_type, default=None)  # type: ignore[arg-type]
     for name, (ini_type, text) in _INI_ONLY.items():
         parser.addini(_PREFIX + name, text, type=ini_type, default=None)  # type: ignore[arg-type]
+
+
+def _option(name: str) -> str:
+    return f"--mmaudit-{name.replace('_', '-')}"
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -79,11 +106,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         session.start(config)
         return
-    given = [f"--mmaudit-{name}" for name in _OPTIONS if config.getoption(_PREFIX + name) is not None]
+    given = [name for name in _OPTIONS if config.getoption(_PREFIX + name) is not None]
     if given:
         raise pytest.UsageError(
-            f"{' and '.join(given)} without --mmaudit; add --mmaudit, or set the ini key "
-            f"{_PREFIX}{given[0].removeprefix('--mmaudit-')} for all audits"
+            f"{' and '.join(map(_option, given))} without --mmaudit; add --mmaudit, or set the ini key "
+            f"{_PREFIX}{given[0]} for all audits"
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from mmaudit.gates import CHECKS
 from mmaudit.gates.check import ACCESS
 from mmaudit.settings import Settings, did_you_mean
+from pytest_mmaudit import lab
 
 __all__ = ["SUITE", "AuditModule", "AuditSuite", "Collecting", "take_arguments"]
 
@@ -94,7 +95,10 @@ class AuditSuite(pytest.Collector):
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         """Yield the check functions, module by module."""
         profiles = {check.name: check.profiles for check in CHECKS}
+        teaches = lab.applies(self.config, self.settings)
         for path in sorted(self.path.glob("test_*.py")):
+            if path.name.startswith(lab.FILES) and not teaches:
+                continue
             module: AuditModule = AuditModule.from_parent(
                 self, path=path, name=path.name, nodeid=f"{SUITE}/{path.name}"
             )

@@ -1,42 +1,58 @@
 """Runs in the process that ends last: gathers what all tests found, writes the bundle, says where it is."""
 
 import datetime
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from mmaudit.audit import write_bundle
+from mmaudit.auditing import write_bundle
+from mmaudit.comparison import Comparison
 from mmaudit.errors import MMAuditError
-from mmaudit.evidence import Bundle, RunInfo, redact
+from mmaudit.evidence import Bundle, PrivateKey, now, redact, run_info
 from mmaudit.gates import Auditor, Outcome, finalize
 from mmaudit.report import bundle_lines, summary_lines
+from mmaudit.report.comparison import comparison_lines
+from mmaudit.report.suites import suite_lines
+from mmaudit.suites import Finding
+from pytest_mmaudit import outputs
+from pytest_mmaudit.baseline import Baseline
 from pytest_mmaudit.jsonreport import TestRow, rows
 
 __all__ = ["Controller"]
+
+Found = TypeVar("Found")
 
 
 class Controller:
     """The hooks around the whole run.
 
     ``collected`` are the node ids that were to run, ``deviations`` what went otherwise than planned, one
-    line each; without xdist this process fills them itself.
+    line each; without xdist this process fills them itself. The run began at ``started``; ``key`` signs its
+    bundle, ``baseline`` is what it is compared with and saved as.
     """
 
-    def __init__(self, auditor: Auditor) -> None:
+    def __init__(
+        self, auditor: Auditor, started: datetime.datetime, key: PrivateKey | None, baseline: Baseline
+    ) -> None:
         self.collected: set[str] = set()
         self.deviations: list[str] = []
         self.workers = 0
         self._auditor = auditor
-        self._started = _now()
+        self._started = started
+        self._key = key
+        self._baseline = baseline
+        self._comparison: Comparison | None = None
+        self._saved: str | None = None
         self._rows: list[TestRow] = []
         self._outcomes: list[Outcome] = []
         self._certifications: list[Outcome] = []
+        self._suites: list[Finding] = []
         self._bundle: Bundle | None = None
-        self._problem: str | None = None
+        self._problems: list[str] = []
+        self._annotations: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take note of what is to run."""
@@ -54,6 +70,7 @@ class Controller:
         found = _distinct([o for row in self._rows for o in row.record.outcomes])
         self._outcomes = finalize(found, self._auditor.settings)
         self._certifications = _distinct([o for row in self._rows for o in row.record.certifications])
+        self._suites = _distinct([f for row in self._rows for f in row.record.suites])
         overturned = [a for a, b in zip(found, self._outcomes, strict=True) if a.verdict is not b.verdict]
         if overturned or self._not_run:
             _worsen(session)
@@ -61,10 +78,16 @@ class Controller:
             self.deviations.append(
                 f"{len(self._not_run)} of {len(self.collected)} collected tests did not run"
             )
+        self._compare(session)
         try:
             self._bundle = self._write(session)
         except (MMAuditError, OSError) as error:
-            self._problem = f"no evidence was written: {error}"
+            self._problems.append(f"no evidence was written: {error}")
+        self._save()
+        results = self._results()
+        self._problems += outputs.write(session.config, results)
+        self._annotations = outputs.job_annotations(results)
+        if self._problems:
             _worsen(session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -77,11 +100,21 @@ class Controller:
             self._certifications,
             width=shutil.get_terminal_size().columns,
             colour=terminalreporter.hasmarkup,
-            unfinished=len(self._not_run),
+            unfinished=self._unfinished,
         ):
             terminalreporter.write_line(line)
-        if self._problem is not None:
-            terminalreporter.write_line(self._problem, red=True)
+        for line in self._annotations:
+            terminalreporter.write_line(line)
+        for line in suite_lines(self._suites):
+            terminalreporter.write_line(line)
+        if self._comparison is not None:
+            terminalreporter.write_line("")
+            for line in comparison_lines(self._comparison.record(), shutil.get_terminal_size().columns):
+                terminalreporter.write_line(line)
+        for line in self._problems:
+            terminalreporter.write_line(line, red=True)
+        if self._saved is not None:
+            terminalreporter.write_line(self._saved)
         if self._bundle is not None:
             here = terminalreporter.config.invocation_params.dir
             for line in bundle_lines(
@@ -92,6 +125,41 @@ class Controller:
     @property
     def _not_run(self) -> set[str]:
         return self.collected.difference(row.node_id for row in self._rows)
+
+    @property
+    def _unfinished(self) -> int:
+        return len(self._not_run) + sum(row.outcome == "error" for row in self._rows)
+
+    def _compare(self, session: pytest.Session) -> None:
+        try:
+            self._comparison = self._baseline.compared(self._auditor, self._outcomes)
+        except MMAuditError as error:
+            self._problems.append(f"not compared with the baseline: {error}")
+        if self._comparison is not None and self._comparison.regressed:
+            _worsen(session)
+
+    def _save(self) -> None:
+        if self._bundle is None:
+            return
+        try:
+            self._saved = self._baseline.saved(self._bundle, self._comparison, self._unfinished)
+        except MMAuditError as error:
+            self._problems.append(f"no baseline was saved: {error}")
+
+    def _results(self) -> outputs.Results:
+        return outputs.Results(
+            outcomes=self._outcomes,
+            certifications=self._certifications,
+            rows=self._rows,
+            not_run=self._not_run,
+            unfinished=self._unfinished,
+            started=self._started,
+            finished=now(),
+            model=self._auditor.subject.identity.name,
+            dataset=self._auditor.pairs.name,
+            modalities=self._auditor.pairs.modalities,
+            digest="not written" if self._bundle is None else f"sha256 {self._bundle.digest}",
+        )
 
     def _write(self, session: pytest.Session) -> Bundle:
         ended = [row.outcome for row in self._rows]
@@ -109,16 +177,18 @@ class Controller:
                 "errors": ended.count("error"),
                 "not_run": len(self._not_run),
             },
-            run=RunInfo(
-                run_id=f"{self._started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
-                started=_stamp(self._started),
-                finished=_stamp(_now()),
+            run=run_info(
+                self._started,
+                settings_digest=self._auditor.settings.digest(),
                 durations={row.node_id: row.seconds for row in self._rows},
                 exit_status=int(session.exitstatus),
                 workers=self.workers,
             ),
             out=session.config.invocation_params.dir / self._auditor.settings.out,
             deviations=self.deviations,
+            key=self._key,
+            comparison=self._comparison,
+            suites=self._suites,
         )
 
 
@@ -129,23 +199,15 @@ def _test(row: TestRow) -> dict[str, Any]:
     return {"nodeid": row.node_id, "outcome": row.outcome, "message": redact(record.message), **own}
 
 
-def _distinct(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return ``outcomes`` without repetitions: a test may ask for a gate that the suite ran as well."""
-    return [o for i, o in enumerate(outcomes) if o not in outcomes[:i]]
+def _distinct(found: Sequence[Found]) -> list[Found]:
+    """Return ``found`` without repetitions: a test may ask for a gate that the suite ran as well."""
+    return [row for i, row in enumerate(found) if row not in found[:i]]
 
 
 def _worsen(session: pytest.Session) -> None:
     """Make the exit status that of failed tests, unless it already says something worse than success."""
     if session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
-
-
-def _stamp(moment: datetime.datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _below(path: Path, folder: Path) -> Path:

@@ -8,6 +8,7 @@ import pytest
 
 from mmaudit.errors import InputError
 from mmaudit.gates.outcome import Outcome
+from mmaudit.suites.finding import Finding
 
 __all__ = ["RECORD", "Record", "builtins_only"]
 
@@ -19,6 +20,7 @@ class Record:
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
     certifications: list[Outcome] = dataclasses.field(default_factory=list)
     evidence: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    suites: list[Finding] = dataclasses.field(default_factory=list)
     message: str = ""
 
     def to_builtins(self) -> dict[str, Any]:
@@ -28,6 +30,7 @@ class Record:
                 "outcomes": [o.record() for o in self.outcomes],
                 "certifications": [o.record() for o in self.certifications],
                 "evidence": self.evidence,
+                "suites": [f.record() for f in self.suites],
                 "message": self.message,
             }
         )
@@ -40,6 +43,7 @@ class Record:
             outcomes=[Outcome.from_record(o) for o in row["outcomes"]],
             certifications=[Outcome.from_record(o) for o in row["certifications"]],
             evidence=row["evidence"],
+            suites=[Finding.from_record(f) for f in row["suites"]],
             message=row["message"],
         )
 

@@ -11,6 +11,7 @@ from mmaudit.gates.outcome import Outcome, Verdict
 from pytest_mmaudit.collect import AuditModule
 from pytest_mmaudit.conclude import conclude
 from pytest_mmaudit.jsonreport import KEY
+from pytest_mmaudit.outputs import properties
 from pytest_mmaudit.record import RECORD, Record
 
 __all__ = ["Recorder"]
@@ -51,7 +52,13 @@ class Recorder:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Show the one line of an error that was raised on purpose in the place of its traceback."""
+        """Show the one line of an error that was raised on purpose in the place of its traceback.
+
+        What the test found goes along as properties, which pytest's own JUnit report shows.
+        """
+        if call.when == "teardown" and RECORD in item.stash:
+            found = item.stash[RECORD]
+            item.user_properties.extend(properties([*found.outcomes, *found.certifications]))
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, MMAuditError):
             report.longrepr = str(call.excinfo.value)

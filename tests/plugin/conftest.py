@@ -75,7 +75,7 @@ def _everything_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Run one audit in this process. pytester makes it forget what an inner run was the first to import, and
     numpy's compiled modules refuse to be imported again."""
     import pytest_mmaudit.session  # noqa: F401
-    from mmaudit.audit import audit
+    from mmaudit.auditing import audit
 
     z = np.random.default_rng(0).standard_normal((60, 8))
     audit((z, z)).write(tmp_path_factory.mktemp("warm"))
@@ -90,7 +90,8 @@ def project(
     ]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*source_roots(), *inherited]))
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
     rng = np.random.default_rng(0)
     z = rng.standard_normal((120, 16))
     noisy = {name: z + 0.3 * rng.standard_normal(z.shape) for name in ("image", "text")}

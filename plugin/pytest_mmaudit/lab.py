@@ -1,0 +1,63 @@
+"""The teaching suites as checks: where they are collected, and the fixture that runs a condition."""
+
+from pathlib import Path
+
+import pytest
+
+from mmaudit.report.words import plain
+from mmaudit.settings import Settings
+from mmaudit.suites import Finding, Laboratory
+from pytest_mmaudit.fixtures import AUDITOR
+from pytest_mmaudit.record import Record
+
+__all__ = ["CACHE", "FILES", "MARKER", "Lab", "applies", "mmaudit_lab"]
+
+FILES = "test_lab_"
+"""How the names of the suites' files begin."""
+MARKER = "lab: a condition of the teaching suites; collected in profile full, for the built-in aligner"
+CACHE = pytest.StashKey[Path]()
+"""On the config of every process that runs checks: the folder that the processes of one run share."""
+
+
+def applies(config: pytest.Config, settings: Settings) -> bool:
+    """Return whether the suites are collected: in profile full, and where the built-in aligner is audited."""
+    if settings.profile != "full":
+        return False
+    auditor = config.stash.get(AUDITOR, None)
+    if auditor is not None:
+        return auditor.material.is_reference
+    # Where tests are only listed no subject is loaded, and one that the project's hook would give counts.
+    given = settings.subject or settings.data or config.hook.pytest_mmaudit_subject.get_hookimpls()
+    return not given
+
+
+class Lab:
+    """Runs a condition and fails the test where the measurement contradicts what the suite states."""
+
+    def __init__(self, laboratory: Laboratory, record: Record) -> None:
+        self._laboratory = laboratory
+        self._record = record
+
+    def __call__(self, condition: str) -> Finding:
+        """Run the condition called ``condition``; what it shows is in the bundle, whatever the test does.
+
+        A claim that the interval leaves open is recorded and does not fail. Raises :class:`SettingsError` on
+        an unknown name.
+        """
+        finding = self._laboratory.run(condition)
+        self._record.suites.append(finding)
+        if finding.contradicted:
+            lines = [f"{condition} contradicts what its suite states", *map(plain, finding.contradicted)]
+            pytest.fail("\n  ".join(lines), pytrace=False)
+        return finding
+
+
+@pytest.fixture(scope="session")
+def _mmaudit_laboratory(pytestconfig: pytest.Config) -> Laboratory:
+    return Laboratory(pytestconfig.stash[AUDITOR].settings.seed, pytestconfig.stash[CACHE])
+
+
+@pytest.fixture
+def mmaudit_lab(_mmaudit_laboratory: Laboratory, _mmaudit_record: Record) -> Lab:
+    """A :class:`Lab`: ``mmaudit_lab("conf_high_corr0")`` runs a condition of the suites."""
+    return Lab(_mmaudit_laboratory, _mmaudit_record)
