@@ -4,6 +4,7 @@ from mmaudit.diagnostics._arrays import per_side
 from mmaudit.diagnostics.correlation import canonical_correlations, linear_cka, ridge_cca
 from mmaudit.diagnostics.corruption import (
     early_loss_separation,
+    exchangeability,
     mispairing_rate,
     pair_losses,
     suspects,
@@ -40,7 +41,12 @@ from mmaudit.diagnostics.retrieval import (
     ranks,
     recall,
 )
-from mmaudit.diagnostics.shortcut import counterfactual_drop, matched_negative_drop, twin_accuracy
+from mmaudit.diagnostics.shortcut import (
+    blind_baseline,
+    counterfactual_drop,
+    matched_negative_drop,
+    twin_accuracy,
+)
 from mmaudit.diagnostics.symmetry import symmetry_gap
 
 __all__ = [
@@ -48,6 +54,7 @@ __all__ = [
     "Ranks",
     "alignment",
     "alpha_req",
+    "blind_baseline",
     "canonical_correlations",
     "centred_rankme",
     "counterfactual_drop",
@@ -55,6 +62,7 @@ __all__ = [
     "early_loss_separation",
     "effective_rank",
     "embedding_gradient_ratio",
+    "exchangeability",
     "gradient_ratio",
     "hub_items",
     "hubness",

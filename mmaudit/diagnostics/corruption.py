@@ -12,7 +12,18 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["early_loss_separation", "mispairing_rate", "pair_losses", "suspects", "tail_excess"]
+__all__ = [
+    "early_loss_separation",
+    "exchangeability",
+    "mispairing_rate",
+    "pair_losses",
+    "suspects",
+    "tail_excess",
+]
+
+CUTS = (0.1, 0.2, 0.3, 0.4, 0.5)
+"""How far behind a pair may have to rank to count. The least one counts most of the wrong pairs, and the last
+one the fewest right pairs of a weak encoder."""
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -21,18 +32,21 @@ BoolArray = npt.NDArray[np.bool_]
 def mispairing_rate(
     ranks: Ranks, trusted: npt.ArrayLike | None = None, confidence: float = 0.95
 ) -> Measurement:
-    """Estimate the share of wrong pairs among the claimed ones from how many rank behind half the gallery.
+    """Estimate the share of wrong pairs among the claimed ones from how many rank far behind.
 
-    The rank of a wrong partner is uniform among the candidates whatever the encoder, so half of the wrong
-    pairs rank in the worse half: π₀ = #{p > ½} / (½ n) (Storey 2002), p being the percentile, in expectation
-    over ties and as the mean of both directions. Averaging the two indicators keeps this exact for any
-    geometry; the indicator of the averaged percentile does not, where the embeddings share a cone.
+    The rank of a wrong partner is uniform among the candidates whatever the encoder, so a share 1 − λ of the
+    wrong pairs ranks behind λ of the gallery: π₀ = #{p > λ} / ((1 − λ) n) (Storey 2002), p being the
+    percentile, in expectation over ties and as the mean of both directions. Averaging the two indicators
+    keeps this exact for any geometry; the indicator of the averaged percentile does not, where the
+    embeddings share a cone.
 
     A weak encoder puts right pairs there too. With ``trusted`` (n,) bool, pairs known to be right, that part
     is taken off: q̂ = (π₀ − π₀ᵗ) / (1 − π₀ᵗ), over the pairs not trusted, with the delta method's standard
-    error of two independent samples and Welch's degrees of freedom. Undefined where π₀ᵗ cannot be told
-    from 1: a denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1] and
-    the interval, centred on it, is not.
+    error of two independent samples and Welch's degrees of freedom. λ is ½ without trusted pairs. With them
+    it is that of 0.1, 0.2 … ½ at which q̂ has the least variance: a cut far forward counts most of the wrong
+    pairs, one far back the fewest right pairs of a weak encoder. Undefined where π₀ᵗ cannot be told from 1: a
+    denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1]
+    and the interval, centred on it, is not. Without trusted pairs there is no ``null``.
     """
     name, n = "mispairing_rate", len(ranks)
     claimed = ~_trusted_mask(trusted, n)
@@ -41,17 +55,19 @@ def mispairing_rate(
     if not claimed.any():
         reason = "every pair is trusted, so none is left to audit; leave some claimed pairs untrusted"
         return inference.undefined(name, reason, n, confidence=confidence, unit="share")
-    tail = _worse_half(ranks.forward) + _worse_half(ranks.backward)
+    cut = CUTS[-1] if claimed.all() else _cut(ranks, ~claimed)
+    far = _far(ranks, cut) / (1 - cut)
 
     def null_share(rows: BoolArray) -> tuple[float, Measurement]:
         clusters = ranks.groups[rows]
-        share = inference.bounded_mean("π₀", tail[rows], (0.0, 2.0), clusters=clusters, confidence=confidence)
-        return math.fsum(tail[rows]) / share.n, share
+        bounds = (0.0, 1 / (1 - cut))
+        share = inference.bounded_mean("π₀", far[rows], bounds, clusters=clusters, confidence=confidence)
+        return math.fsum(far[rows]) / share.n, share
 
     pi, claimed_share = null_share(claimed)
     value, parts = pi, [(1.0, claimed_share)]
     notes = ["no trusted pairs: a weak encoder raises this share as wrong pairs do"]
-    method = "Storey's π₀ at ½, adjusted Wald"
+    method = f"Storey's π₀ at {cut:g}, adjusted Wald"
     if not claimed.all():
         base, trusted_share = null_share(~claimed)
         if trusted_share.high is None or trusted_share.high >= 1:
@@ -64,7 +80,7 @@ def mispairing_rate(
         value = (pi - base) / kept
         parts = [(1 / kept, claimed_share), ((pi - 1) / kept**2, trusted_share)]
         notes = [f"{trusted_share.n} trusted pairs have π₀ = {base:.4f}"]
-        method = "Storey's π₀ at ½ against trusted pairs, delta method, Welch t"
+        method = f"Storey's π₀ at {cut:g} against trusted pairs, delta method, Welch t"
     if not 0 <= value <= 1:
         notes.append(f"the raw estimate is {value:.4f}; a share cannot leave [0, 1]")
     return inference.propagated(
@@ -75,7 +91,7 @@ def mispairing_rate(
         confidence=confidence,
         unit="share",
         direction="lower is better",
-        null=0.0,
+        null=None if claimed.all() else 0.0,
         notes=tuple(notes),
         method=method,
     )
@@ -117,25 +133,48 @@ def tail_excess(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float
     t trusted losses (the largest, below t = 99), so that ``null``, the share expected of pairs as good as the
     trusted ones, is exact. It sees *hard* mismatches, whose partner is wrong and close, where ranks do not.
     """
-    name, loss = "tail_excess", np.asarray(losses, dtype=np.float64)
-    known = _trusted_mask(trusted, len(loss))
-    count = int(known.sum())
-    if count in (0, len(loss)):
-        reason = f"{count} of {len(loss)} pairs are trusted; give some of both kinds"
+    name = "tail_excess"
+    loss, known, reason = _two_kinds(losses, trusted)
+    if reason is not None:
         return inference.undefined(name, reason, len(loss), confidence=confidence, unit="share")
-    if not np.isfinite(loss).all():
-        reason = f"{int(np.count_nonzero(~np.isfinite(loss)))} of {len(loss)} losses are not finite numbers"
-        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="share")
-    position = min(count, int(np.ceil(0.99 * (count + 1))))
-    threshold = np.sort(loss[known])[position - 1]
+    threshold, null = _tail_threshold(loss[known])
     return inference.proportion(
         name,
         loss[~known] > threshold,
         confidence=confidence,
         unit="share",
         direction="lower is better",
-        null=(count + 1 - position) / (count + 1),
-        notes=(f"threshold {threshold:.4g} nats from {count} trusted pairs",),
+        null=null,
+        notes=(f"threshold {threshold:.4g} nats from {int(known.sum())} trusted pairs",),
+    )
+
+
+def exchangeability(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float = 0.95) -> Measurement:
+    """Return the probability of so heavy a tail, or a heavier, if claimed pairs were like the trusted.
+
+    The tail is that of :func:`tail_excess`. When all losses are exchangeable, the number of the m claimed
+    ones beyond the j-th of t trusted ones is beta-binomial with parameters (m, t + 1 − j, j), whatever their
+    distribution (Wilks 1942): the probability is exact, and small for *hard* mismatches long before their
+    share is known well. It presumes that the trusted pairs were drawn as the claimed ones were.
+    """
+    name = "exchangeability"
+    loss, known, reason = _two_kinds(losses, trusted)
+    if reason is not None:
+        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="probability")
+    from scipy.stats import betabinom
+
+    threshold, null = _tail_threshold(loss[known])
+    count, t = int(np.count_nonzero(loss[~known] > threshold)), int(known.sum())
+    beyond = round(null * (t + 1))
+    return inference.exact(
+        name,
+        float(betabinom.sf(count - 1, len(loss) - t, beyond, t + 1 - beyond)),
+        len(loss) - t,
+        confidence=confidence,
+        unit="probability",
+        direction="higher is better",
+        method="exact beta-binomial tail (Wilks 1942)",
+        notes=(f"{count} of {len(loss) - t} claimed pairs are beyond the threshold of {t} trusted ones",),
     )
 
 
@@ -182,16 +221,54 @@ def suspects(ranks: Ranks, k: int = 20) -> IntArray:
     return np.argsort(worst, kind="stable")[:k].astype(np.int64)
 
 
-def _worse_half(counts: Counts) -> FloatArray:
-    """Return the (n,) probability, over random tie-breaking, that the partner ranks in the worse half.
+def _two_kinds(losses: npt.ArrayLike, trusted: npt.ArrayLike) -> tuple[FloatArray, BoolArray, str | None]:
+    """Return losses (n,), which are trusted (n,), and why the two kinds cannot be compared, if so."""
+    loss = np.asarray(losses, dtype=np.float64)
+    known = _trusted_mask(trusted, len(loss))
+    count = int(known.sum())
+    if count in (0, len(loss)):
+        return loss, known, f"{count} of {len(loss)} pairs are trusted; give some of both kinds"
+    if not np.isfinite(loss).all():
+        bad = int(np.count_nonzero(~np.isfinite(loss)))
+        return loss, known, f"{bad} of {len(loss)} losses are not finite numbers"
+    return loss, known, None
 
-    The partner's place r runs over better .. better + ties out of 0 .. candidates; the middle place of an
-    odd number counts one half, so that a uniform place gives exactly ½.
+
+def _tail_threshold(trusted: FloatArray) -> tuple[float, float]:
+    """Return the trusted losses' order statistic of rank ⌈0.99 (t + 1)⌉, and the share expected beyond it."""
+    count = len(trusted)
+    position = min(count, int(np.ceil(0.99 * (count + 1))))
+    return float(np.sort(trusted)[position - 1]), (count + 1 - position) / (count + 1)
+
+
+def _cut(ranks: Ranks, trusted: BoolArray) -> float:
+    """Return the cut at which the estimate is known best: the least delta-method variance of q̂."""
+
+    def variance(cut: float) -> float:
+        far = _far(ranks, cut) / (1 - cut)
+        (pi, spread), (base, base_spread) = (
+            (float(far[rows].mean()), float(np.var(far[rows])) / np.count_nonzero(rows))
+            for rows in (~trusted, trusted)
+        )
+        kept = 1 - base
+        return spread / kept**2 + (pi - 1) ** 2 * base_spread / kept**4 if kept > 0 else np.inf
+
+    return min(CUTS, key=variance)
+
+
+def _far(ranks: Ranks, cut: float) -> FloatArray:
+    """Return for each pair (n,) the probability that it ranks behind ``cut``, mean of both directions."""
+    return (_behind(ranks.forward, cut) + _behind(ranks.backward, cut)) / 2
+
+
+def _behind(counts: Counts, cut: float) -> FloatArray:
+    """Return the (n,) probability, over random tie-breaking, that the partner ranks behind ``cut`` of them.
+
+    The partner's place r runs over better .. better + ties out of 0 .. candidates and fills [r, r + 1): a
+    place that ``cut`` divides counts in part, so that a uniform place gives exactly 1 − cut.
     """
-    middle, last = counts.candidates // 2, counts.better + counts.ties
-    beyond = np.clip(last - middle, 0, counts.ties + 1)
-    at_middle = (counts.candidates % 2 == 0) & (counts.better <= middle) & (middle <= last)
-    share: FloatArray = (beyond + at_middle / 2) / (counts.ties + 1)
+    start = np.maximum(counts.better, cut * (counts.candidates + 1))
+    share: FloatArray = np.maximum(counts.better + counts.ties + 1 - start, 0.0) / (counts.ties + 1)
     return share
 
 

@@ -13,7 +13,7 @@ from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["counterfactual_drop", "matched_negative_drop", "twin_accuracy"]
+__all__ = ["blind_baseline", "counterfactual_drop", "matched_negative_drop", "twin_accuracy"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -80,6 +80,36 @@ def counterfactual_drop(
         unit="share",
         direction="lower is better",
         null=0.0,
+    )
+
+
+def blind_baseline(
+    nuisance: npt.ArrayLike, groups: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
+    """Return the r@1 of somebody who sees nothing of an item but its nuisance value.
+
+    ``nuisance`` (n,) holds any codes, taken to be shared by the two sides of every pair: the candidates of
+    the query's value all tie, so the expected hit is one over their number. It is what a perfect shortcut
+    reaches alone, counted and not estimated.
+    """
+    values = np.asarray(nuisance)
+    if values.ndim != 1:
+        raise InputError(f"nuisance has shape {values.shape}; expected (n,), one value a pair")
+    n = len(values)
+    if n == 0:
+        return inference.undefined("blind_baseline", "no item to measure", confidence=confidence)
+    value = np.unique(values, return_inverse=True)[1].reshape(n)
+    group = np.unique(group_codes(groups, n), return_inverse=True)[1].reshape(n)
+    alike = np.unique(np.stack([value, group]), axis=1, return_inverse=True, return_counts=True)
+    same_group = alike[2][alike[1].reshape(n)]
+    tied = np.bincount(value)[value] - same_group
+    return inference.exact(
+        "blind_baseline",
+        math.fsum(1 / (1 + tied)) / n,
+        n,
+        confidence=confidence,
+        unit="share",
+        method="expected r@1 among the candidates of the query's nuisance value",
     )
 
 

@@ -37,13 +37,16 @@ def biased_gallery(
 ) -> tuple[Rows, Rows]:
     """Give every item of ``y`` a bias of its own, one coordinate wider.
 
-    With ``x' = [x, 1]`` and ``y' = [y, b]`` the score of (i, j) becomes ``s_ij + b_j``: the order in which a
-    ``y`` query ranks the ``x`` items is exactly unchanged, the order in which an ``x`` query ranks the ``y``
-    items is not. A per-item bias is the only thing that can break symmetry of a normalised symmetric score.
+    With ``x' = [x, 1/ε]`` and ``y' = [y, ε b]`` the score of (i, j) becomes ``s_ij + b_j``, up to a factor of
+    its own for every j that ε keeps near one: the order in which a ``y`` query ranks the ``x`` items is
+    exactly unchanged, the order in which an ``x`` query ranks the ``y`` items is not. A per-item bias is the
+    only thing that can break the symmetry of a normalised symmetric score.
     """
     ux, uy = unit_rows(x), unit_rows(y)
     bias = severity * rng.standard_normal(len(uy))
-    return np.column_stack([ux, np.ones(len(ux))]), np.column_stack([uy, bias])
+    # A bias as long as the item itself would be taken back when the row is normalised.
+    epsilon = 0.02
+    return np.column_stack([ux, np.full(len(ux), 1 / epsilon)]), np.column_stack([uy, epsilon * bias])
 
 
 def cut_rank(z: npt.ArrayLike, severity: float) -> Rows:

@@ -6,10 +6,12 @@ from mmaudit.gates.case import Again, Case
 from mmaudit.gates.catalogue import CHECKS, check_named
 from mmaudit.gates.check import Check, Damage
 from mmaudit.gates.decide import Decision, decide, finalize
+from mmaudit.gates.diagnosis import ACCESS_LEVELS, Diagnosis, Evidence, diagnose
 from mmaudit.gates.outcome import Control, Limit, Outcome, Verdict
 from mmaudit.gates.policy import overall
 
 __all__ = [
+    "ACCESS_LEVELS",
     "CHECKS",
     "NULL_ENCODERS",
     "Again",
@@ -19,11 +21,14 @@ __all__ = [
     "Control",
     "Damage",
     "Decision",
+    "Diagnosis",
+    "Evidence",
     "Limit",
     "Outcome",
     "Verdict",
     "check_named",
     "decide",
+    "diagnose",
     "finalize",
     "overall",
 ]

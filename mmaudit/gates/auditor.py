@@ -103,8 +103,8 @@ class Auditor:
             )
         return check.reference_limit if self.material.is_reference and check.reference_limit else check.limit
 
-    def run(self, name: str) -> Outcome:
-        """Measure and judge the check called ``name``, and plant its damage if it accepts.
+    def run(self, name: str, *, control: bool = True) -> Outcome:
+        """Measure and judge the check called ``name`` and, with ``control``, plant its damage if it accepts.
 
         Never raises for a broken encoder: ``contract`` rejects and says why, and what could not be measured
         is NOT EVIDENCED.
@@ -125,7 +125,7 @@ class Auditor:
         try:
             case = self.material.case(check.needs)
             with one_blas_thread():
-                return self._measured(check, case, limit)
+                return self._measured(check, case, limit, control)
         except SubjectError as error:
             return self._broken(check, limit, str(error))
         except InputError as error:
@@ -133,31 +133,33 @@ class Auditor:
                 check, limit, verdict=Verdict.NOT_EVIDENCED, reason=f"cannot be measured: {error}"
             )
 
-    def _measured(self, check: Check, case: Case, limit: Limit | None) -> Outcome:
+    def _measured(self, check: Check, case: Case, limit: Limit | None, control: bool) -> Outcome:
         measurements = check.measure(case)
         if limit is None:
             first, *rest = measurements
             return self._outcome(check, None, verdict=None, measurement=first, others=tuple(rest))
-        return self._judged(check, case, measurements, limit)
+        return self._judged(check, case, measurements, limit, control)
 
-    def _judged(self, check: Check, case: Case, measurements: Sequence[Measurement], limit: Limit) -> Outcome:
+    def _judged(
+        self, check: Check, case: Case, measurements: Sequence[Measurement], limit: Limit, control: bool
+    ) -> Outcome:
         def judge(found: Sequence[Measurement]) -> Decision:
             s = self.settings
             return decide(found, limit, confidence=s.confidence, alpha=s.alpha, family=self.family)
 
         decision = judge(measurements)
-        verdict, reason, control = decision.verdict, decision.reason, None
+        verdict, reason, planted = decision.verdict, decision.reason, None
         if (
             decision.measurement.notes
             and verdict is Verdict.REJECT
             and decision.measurement.interval == "exact"
         ):
-            reason = f"{reason}: {'; '.join(decision.measurement.notes)}"
-        if verdict is Verdict.ACCEPT and check.damage is not None:
+            reason = f"{reason}; {'; '.join(decision.measurement.notes)}"
+        if control and verdict is Verdict.ACCEPT and check.damage is not None:
             try:
-                control = self._control(check, check.damage, case, judge)
+                planted = self._control(check, check.damage, case, judge)
             except ControlError as error:
-                verdict, reason = Verdict.INCONCLUSIVE, f"{reason}, but {error}"
+                verdict, reason = Verdict.INCONCLUSIVE, f"{reason}; {error}"
         return self._outcome(
             check,
             limit,
@@ -166,7 +168,7 @@ class Auditor:
             others=decision.others,
             p_value=decision.p_value,
             n_to_decide=decision.n_to_decide,
-            control=control,
+            control=planted,
             reason=reason,
         )
 
@@ -188,7 +190,9 @@ class Auditor:
 
         severity = smallest(rejects)
         if severity is None:
-            raise ControlError(f"this gate cannot reject here: even the full damage ({damage.name}) passes")
+            raise ControlError(
+                f"this gate cannot reject here: no severity of its damage ({damage.name}) is rejected"
+            )
         damaged, decision = tried[severity]
         return Control(
             damage=damage.name, severity=severity, value=decision.measurement.value, harm=_harm(case, damaged)
@@ -269,7 +273,7 @@ class Auditor:
         gates = [
             c.name for c in null.checks if null.limit(c) is not None and null.material.lacks(c.needs) is None
         ]
-        rejecting = [g for g in gates if null.run(g).verdict is Verdict.REJECT]
+        rejecting = [g for g in gates if null.run(g, control=False).verdict is Verdict.REJECT]
         fields["measurement"] = exact(
             "gates that reject it", float(len(rejecting)), n, method="the audit was run on it", unit="gates"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.diagnostics import Ranks, ranks
+from mmaudit.diagnostics import Ranks, pair_losses, ranks
 from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.pairs import IntArray
 from mmaudit.subjects import Training, TrainingFault
@@ -61,6 +61,11 @@ class Case:
     def ranks(self) -> Ranks:
         """Ranks of every claimed pair, both directions, relevance groups filtered."""
         return ranks(self.embeddings, self.groups)
+
+    @functools.cached_property
+    def pair_losses(self) -> npt.NDArray[np.float64]:
+        """The loss of every claimed pair in the audited gallery, (n,) in nats."""
+        return pair_losses(self.embeddings, self.groups)
 
     def serving(self, x: npt.ArrayLike, y: npt.ArrayLike) -> "Case":
         """Return the case with other embeddings served."""

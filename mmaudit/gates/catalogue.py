@@ -25,6 +25,9 @@ from mmaudit.subjects.encode import violations
 
 __all__ = ["CHECKS", "check_named"]
 
+ENOUGH_TO_LOSE = 0.3
+"""Recall below which a gap of 0.1 between the directions could hardly show; a deeper one is compared then."""
+
 Measured = list[Measurement]
 
 TAIL_TRUSTED = 200
@@ -107,6 +110,16 @@ def _rank_per_bit(case: Case) -> Measured:
     return measured
 
 
+def _symmetry_gap(case: Case) -> Measured:
+    """The gap at the least depth at which retrieval succeeds often enough to have something to lose."""
+    depths = (1, 5, 10)
+    k = next(
+        (k for k in depths if float(case.ranks.mean_hits(k).sum()) >= ENOUGH_TO_LOSE * len(case.x)),
+        depths[-1],
+    )
+    return [d.symmetry_gap(case.ranks, k)]
+
+
 def _twins(case: Case) -> Measured:
     assert case.twins is not None
     return [d.twin_accuracy(case.twins.x, case.twins.y, case.twin_size, case.similarity)]
@@ -114,6 +127,22 @@ def _twins(case: Case) -> Measured:
 
 def _counterfactual(case: Case) -> Measured:
     return [d.counterfactual_drop(case.ranks, [d.ranks(drawn, case.groups) for drawn in case.redrawn])]
+
+
+def _placebo(case: Case) -> Measured:
+    """The drop from one redraw to the others: the nuisance was independent before and is so after."""
+    first, *others = (d.ranks(drawn, case.groups) for drawn in case.redrawn)
+    if not others:
+        raise InputError("one redraw has no other to be compared with")
+    return [dataclasses.replace(d.counterfactual_drop(first, others), name="placebo_drop")]
+
+
+def _blind(case: Case) -> Measured:
+    return [
+        dataclasses.replace(m, name=f"{m.name} ({column})")
+        for column, codes in case.nuisance.items()
+        for m in [d.blind_baseline(codes, case.groups)]
+    ]
 
 
 def _matched_negatives(case: Case) -> Measured:
@@ -129,7 +158,12 @@ def _tail(case: Case) -> Measured:
     known = int(case.trusted.sum())
     if known < TAIL_TRUSTED:
         raise InputError(f"{known} trusted pairs cannot place a 99 % quantile; trust {TAIL_TRUSTED} or more")
-    return [d.tail_excess(d.pair_losses(case.embeddings, case.groups), case.trusted)]
+    return [d.tail_excess(case.pair_losses, case.trusted)]
+
+
+def _exchangeability(case: Case) -> Measured:
+    assert case.trusted is not None
+    return [d.exchangeability(case.pair_losses, case.trusted)]
 
 
 def _gradients(case: Case) -> Measured:
@@ -287,7 +321,7 @@ CHECKS: tuple[Check, ...] = (
         name="symmetry_gap",
         failure="dominance",
         question="Does retrieval work as well in one direction as in the other?",
-        measure=lambda case: [d.symmetry_gap(case.ranks)],
+        measure=_symmetry_gap,
         limit=_field("harm: one query in ten succeeds in one direction only", low=-0.1, high=0.1),
         damage=controls.BIAS,
     ),
@@ -311,6 +345,7 @@ CHECKS: tuple[Check, ...] = (
             low=-math.log(2),
             high=math.log(2),
         ),
+        reference_limit=reference_limits.RANK_ASYMMETRY,
         damage=controls.ONE_SIDE_CUT,
     ),
     Check(
@@ -365,6 +400,21 @@ CHECKS: tuple[Check, ...] = (
         damage=controls.MARKED_UNTIL_REDRAWN,
     ),
     Check(
+        name="placebo_drop",
+        failure="shortcut",
+        question="What does the counterfactual read when an independent nuisance is drawn anew?",
+        measure=_placebo,
+        needs=("renderer", "nuisance"),
+        profiles=_LATER,
+    ),
+    Check(
+        name="blind_baseline",
+        failure="shortcut",
+        question="How much retrieval would the known nuisance reach alone?",
+        measure=_blind,
+        needs=("nuisance",),
+    ),
+    Check(
         name="matched_negative_drop",
         failure="shortcut",
         question="How much harder is retrieval among candidates that share the nuisance value?",
@@ -392,6 +442,15 @@ CHECKS: tuple[Check, ...] = (
             "is expected",
             high=0.05,
         ),
+        damage=controls.SWAPPED,
+    ),
+    Check(
+        name="exchangeability",
+        failure="corruption",
+        question="How probable is so heavy a tail of losses if the claimed pairs are like the trusted ones?",
+        measure=_exchangeability,
+        needs=("trusted",),
+        reference_limit=reference_limits.EXCHANGEABILITY,
         damage=controls.SWAPPED,
     ),
     Check(

@@ -37,12 +37,13 @@ MARK_CODES = 16
 
 
 def smallest(rejects: Callable[[float], bool]) -> float | None:
-    """Return the smallest of :data:`SEVERITIES` at which ``rejects`` holds, ``None`` if it fails at 1.
+    """Return the smallest of :data:`SEVERITIES` found at which ``rejects`` holds, ``None`` if there is none.
 
-    Bisection: damage is a dial, so a gate that rejects at one severity rejects at higher ones.
+    Bisection where the full damage is rejected; otherwise every severity upwards, because a damage that
+    leaves nothing of the items leaves nothing to lose either.
     """
     if not rejects(SEVERITIES[-1]):
-        return None
+        return next((severity for severity in SEVERITIES[:-1] if rejects(severity)), None)
     low, high = -1, len(SEVERITIES) - 1
     while high - low > 1:
         middle = (low + high) // 2

@@ -65,7 +65,8 @@ class Outcome:
 
     ``p_value`` is two-sided and asks whether the measurement is on the wrong side of the limit;
     ``p_adjusted`` is Holm's over the ``family`` gates of the catalogue. ``access`` lists what the check had
-    to see (embeddings, claimed pairs, inputs, gradients). ``reason`` is one line a person can act on.
+    to see (embeddings, claimed pairs, inputs, gradients). ``reason`` is one line a person can act on; where
+    it opens with the measurement's numbers, what they do not say follows the first semicolon.
     """
 
     check: str

@@ -7,7 +7,7 @@ harmful failure does.
 
 from mmaudit.gates.outcome import Limit
 
-__all__ = ["GRADIENT_RATIO", "MEAN_COSINE", "MOVEMENT_RATIO", "RANKME"]
+__all__ = ["EXCHANGEABILITY", "GRADIENT_RATIO", "MEAN_COSINE", "MOVEMENT_RATIO", "RANKME", "RANK_ASYMMETRY"]
 
 
 def _reference(rationale: str, low: float | None = None, high: float | None = None) -> Limit:
@@ -18,15 +18,26 @@ RANKME = _reference("beyond 10 SD of healthy reference aligners (benchmarks/heal
 MEAN_COSINE = _reference(
     "beyond 8 SD of healthy reference aligners (benchmarks/healthy_ranges.py)", low=-0.03, high=0.03
 )
+RANK_ASYMMETRY = _reference(
+    "0.4 to either side of the healthy mean, beyond 10 SD of healthy reference aligners "
+    "(benchmarks/healthy_ranges.py); a modality confined to half of its dimensions gives 0.7",
+    low=-0.35,
+    high=0.45,
+)
 GRADIENT_RATIO = _reference(
-    "beyond 10 SD of healthy reference aligners (benchmarks/healthy_ranges.py); initial weights 4 times too "
-    "large give 1",
+    "0.5 to either side of the healthy mean, beyond 10 SD of healthy reference aligners "
+    "(benchmarks/healthy_ranges.py); initial weights 4 times too large move it by more than 1",
     low=-0.75,
-    high=0.75,
+    high=0.25,
 )
 MOVEMENT_RATIO = _reference(
-    "beyond 10 SD of healthy reference aligners (benchmarks/healthy_ranges.py); half a learning rate gives "
-    "0.76",
-    low=-0.6,
+    "0.4 to either side of the healthy mean, beyond 10 SD of healthy reference aligners "
+    "(benchmarks/healthy_ranges.py); half a learning rate moves it by 0.5",
+    low=-0.2,
     high=0.6,
+)
+EXCHANGEABILITY = _reference(
+    "distinguishability: in the standard world trusted pairs are drawn as the claimed ones are, so a healthy "
+    "reference aligner falls below once in a thousand audits, exactly",
+    low=0.001,
 )

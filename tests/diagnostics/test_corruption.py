@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -7,13 +8,15 @@ from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
 from mmaudit.diagnostics.corruption import (
+    _behind,
     early_loss_separation,
+    exchangeability,
     mispairing_rate,
     pair_losses,
     suspects,
     tail_excess,
 )
-from mmaudit.diagnostics.retrieval import ranks
+from mmaudit.diagnostics.retrieval import Counts, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
@@ -51,21 +54,25 @@ def test_without_trusted_pairs_a_weak_encoder_is_told_apart_by_a_note_only():
     assert mispairing_rate(ranks(embeddings), first_half()).low < 0
 
 
-def test_the_estimate_is_the_written_formula():
-    embeddings, _ = claimed(0.3, n=200, noise=1.0)
+@pytest.mark.parametrize(("noise", "cut"), [(0.5, 0.1), (0.6, 0.2), (3.0, 0.3)])
+def test_the_estimate_is_the_written_formula(noise, cut):
+    embeddings, _ = claimed(0.3, n=200, noise=noise)
     measured = ranks(embeddings)
-    shares = []
-    for rows in (first_half(200), ~first_half(200)):
-        behind = [np.mean(side.percentile[rows] > 0.5) for side in (measured.forward, measured.backward)]
-        behind += [
-            np.mean(side.percentile[rows] == 0.5) / 2 for side in (measured.forward, measured.backward)
-        ]
-        shares.append(sum(behind))
-    trusted, others = shares
+
+    def behind(rows, places):
+        # 199 candidates leave 200 places, and a tenth of them is 20: no place is divided.
+        return np.mean([side.better[rows] >= places for side in (measured.forward, measured.backward)])
+
+    trusted, others = (behind(rows, 200 * cut) / (1 - cut) for rows in (first_half(200), ~first_half(200)))
     m = mispairing_rate(measured, first_half(200))
+    assert f"π₀ at {cut:g} against" in m.method
     assert m.value == pytest.approx((others - trusted) / (1 - trusted))
-    untold = mispairing_rate(measured)
-    assert untold.value == pytest.approx((others + trusted) / 2)
+    assert m.null == 0
+    alone = mispairing_rate(measured)
+    assert alone.value == pytest.approx(
+        np.mean([side.better >= 100 for side in (measured.forward, measured.backward)]) / 0.5
+    )
+    assert alone.null is None
 
 
 def test_the_rank_of_a_wrong_partner_gives_one_in_any_geometry():
@@ -74,6 +81,23 @@ def test_the_rank_of_a_wrong_partner_gives_one_in_any_geometry():
     y *= rng.gamma(1.0, size=(600, 1))
     m = mispairing_rate(ranks(Embeddings(x.astype(np.float32), y.astype(np.float32), similarity="dot")))
     assert m.low < 1 <= m.value + 0.1
+
+
+@pytest.mark.parametrize("size", [20, 25, 41])
+def test_a_uniform_place_counts_exactly_what_lies_behind_the_cut(size):
+    """Partners at every place in turn, and one tie over all places, are one wrong pair each."""
+    counts = Counts(
+        better=np.arange(size),
+        ties=np.zeros(size, dtype=np.int64),
+        candidates=np.full(size, size - 1),
+        wins=np.zeros(size),
+        rivals=np.zeros((0, 2), dtype=np.int64),
+        tied=np.zeros(0, dtype=bool),
+    )
+    level = dataclasses.replace(counts, better=np.zeros(size, dtype=np.int64), ties=np.full(size, size - 1))
+    for cut in (0.1, 0.5):
+        assert np.mean(_behind(counts, cut)) == pytest.approx(1 - cut)
+        assert _behind(level, cut) == pytest.approx(np.full(size, 1 - cut))
 
 
 @pytest.mark.parametrize("n", [40, 41])
@@ -158,6 +182,33 @@ def test_the_null_of_the_tail_holds_on_average_for_few_trusted_pairs():
     draws = [tail_excess(rng.normal(size=60), np.arange(60) < 30) for _ in range(2000)]
     assert np.mean([m.value for m in draws]) == pytest.approx(draws[0].null, abs=0.004)
     assert draws[0].null == pytest.approx(1 / 31)
+
+
+def test_exchangeability_is_the_exact_tail_of_the_beta_binomial():
+    rng = generator(8, "exchangeable")
+    losses, trusted = rng.normal(size=1200), np.arange(1200) < 800
+    losses[-30:] += 6
+    m = exchangeability(losses, trusted)
+    count = int(np.sum(losses[800:] > np.sort(losses[:800])[792]))
+    assert m.value == pytest.approx(scipy.stats.betabinom(400, 8, 793).sf(count - 1), rel=1e-12)
+    assert m.value < 1e-8
+    assert m.low == m.value == m.high
+    assert m.notes == (f"{count} of 400 claimed pairs are beyond the threshold of 800 trusted ones",)
+
+
+def test_exchangeable_pairs_are_improbable_no_more_often_than_their_probability_says():
+    rng = generator(9, "exchangeable")
+    draws = np.array([exchangeability(rng.normal(size=300), np.arange(300) < 200).value for _ in range(1000)])
+    for level in (0.02, 0.1, 0.5):
+        assert np.mean(draws <= level) <= level + 3 * math.sqrt(level * (1 - level) / 1000)
+    assert draws.max() == 1.0
+
+
+def test_exchangeability_that_cannot_be_measured():
+    for losses, trusted in (([1.0, 2.0], [True, True]), ([1.0, math.nan], [True, False])):
+        m = exchangeability(losses, np.array(trusted))
+        assert m.value is None
+        assert m.notes == tail_excess(losses, np.array(trusted)).notes
 
 
 def test_tail_excess_that_cannot_be_measured():

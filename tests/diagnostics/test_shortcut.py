@@ -5,7 +5,12 @@ import pytest
 
 from mmaudit import inference
 from mmaudit.diagnostics.retrieval import ranks
-from mmaudit.diagnostics.shortcut import counterfactual_drop, matched_negative_drop, twin_accuracy
+from mmaudit.diagnostics.shortcut import (
+    blind_baseline,
+    counterfactual_drop,
+    matched_negative_drop,
+    twin_accuracy,
+)
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
@@ -169,3 +174,24 @@ def test_matched_negative_drop_that_cannot_be_measured():
         matched_negative_drop(embeddings, np.arange(3))
     with pytest.raises(InputError, match="from 1 to 10"):
         matched_negative_drop(embeddings, np.arange(10), k=0)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_blind_baseline_is_the_retrieval_of_an_encoder_that_sees_the_value_alone(grouped):
+    rng = generator(11, "blind")
+    codes, groups = rng.integers(0, 7, 90), rng.integers(0, 30, 90) if grouped else None
+    seen = np.eye(7, dtype=np.float32)[codes]
+    expected = ranks(Embeddings(seen, seen), groups).mean_hits(1).mean()
+    m = blind_baseline(codes, groups)
+    assert m.value == pytest.approx(expected, rel=1e-12)
+    assert m.low == m.value == m.high
+    assert blind_baseline(codes.astype(str), groups).value == m.value
+
+
+def test_the_blind_baseline_at_its_ends():
+    assert blind_baseline(np.arange(5)).value == 1.0
+    assert blind_baseline(np.zeros(5)).value == pytest.approx(0.2)
+    assert blind_baseline(np.zeros(5), np.zeros(5)).value == 1.0
+    assert blind_baseline(np.zeros(0)).value is None
+    with pytest.raises(InputError, match=r"shape \(2, 2\)"):
+        blind_baseline(np.zeros((2, 2)))

@@ -24,7 +24,7 @@ def test_missing_settings_take_their_defaults_and_numbers_become_floats():
 
 def test_presets_are_what_they_are_called():
     standard, chapter = preset("standard"), preset("chapter")
-    assert standard.counts == {"train": 1600, "val": 400, "claims": 400, "test": 400}
+    assert standard.counts == {"train": 1600, "val": 400, "claims": 400, "test": 800}
     assert standard.confounder == Confounder("code_channel", 0.5, 16, 0.0)
     assert (standard.noise_image, standard.noise_text) == (0.06, 0.005)
     assert not standard.replacement

@@ -1,0 +1,121 @@
+"""How well does the audit find and name what is planted? The whole table, on seeds no limit was chosen on.
+
+Trains planted, healthy and benign models in fresh worlds, audits each without its controls (these belong to
+a single audit), and prints for every mechanism and severity the harm done, the AUC of the check that is there
+to see it, the power of the gates and how the failure was named; then the false alarms with a 95 % upper
+bound, the attribution by access level, and the error of the mispairing rate. Every figure carries its n.
+
+    python benchmarks/calibration.py --out results        # about 40 minutes on two cores
+    python benchmarks/calibration.py --stage development  # the seeds that limits and rules were chosen on
+    python benchmarks/calibration.py --quick              # a look, a few minutes
+
+Measurements are kept in ``.mmaudit/calibration`` by the digest of their settings: a run that was stopped
+goes on where it was, and another limit or rule trains nothing again.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from calibration_models import (
+    BENIGN,
+    BENIGN_DEVELOPMENT,
+    DEVELOPMENT,
+    EVALUATION,
+    Model,
+    Plan,
+    measured,
+    models,
+)
+from calibration_tables import Row, write
+
+__all__ = ["main"]
+
+CACHE = Path(__file__).parent.parent / ".mmaudit" / "calibration"
+SEVERITIES = (0.25, 0.5, 0.75, 1.0)
+COMPOUND_SEVERITIES = (0.5, 1.0)
+"""Where every part does harm of its own; a failure that does none has nothing to be named for."""
+
+
+def plan(stage: str, seeds: int, healthy: int, benign_seeds: int, compound_seeds: int) -> Plan:
+    """Return the plan of a stage: development sees no benign type and no seed of the evaluation."""
+    development = stage == "development"
+    return Plan(
+        first=DEVELOPMENT if development else EVALUATION,
+        seeds=seeds,
+        severities=SEVERITIES,
+        compound_severities=COMPOUND_SEVERITIES,
+        healthy=healthy,
+        benign=tuple(BENIGN_DEVELOPMENT if development else BENIGN),
+        benign_seeds=benign_seeds,
+        compound_seeds=compound_seeds,
+    )
+
+
+def gather(wanted: list[Model], jobs: int) -> list[Row]:
+    """Measure every model that the cache does not hold, and show how far it is."""
+    import joblib
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Models of one seed share their healthy twin, so they are kept together.
+    by_seed = sorted(wanted, key=lambda model: model.seed)
+    started = time.monotonic()
+    work = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=8)(
+        joblib.delayed(measured)(model, CACHE) for model in by_seed
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for done, (model, row) in enumerate(zip(by_seed, work, strict=True), start=1):
+        found[model.digest] = row
+        _progress(done, len(wanted), time.monotonic() - started)
+    return [Row(model=model, found=found[model.digest]) for model in wanted]
+
+
+def _progress(done: int, total: int, seconds: float) -> None:
+    if not sys.stderr.isatty() and done % 50 and done < total:
+        return
+    filled = 30 * done // total
+    left = seconds * (total - done) / done
+    end = "\r" if sys.stderr.isatty() and done < total else "\n"
+    bar = "█" * filled + "·" * (30 - filled)
+    print(
+        f"{bar} {done}/{total} models, {seconds:.0f} s, {left:.0f} s left",
+        end=end,
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the calibration and print its tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stage", choices=("development", "evaluation"), default="evaluation")
+    parser.add_argument("--seeds", type=int, default=12, help="seeds of each mechanism and severity")
+    parser.add_argument("--healthy", type=int, default=100, help="healthy models")
+    parser.add_argument("--benign", type=int, default=10, help="seeds of each benign variant")
+    parser.add_argument("--compounds", type=int, default=6, help="seeds of each compound and severity")
+    parser.add_argument(
+        "--quick", action="store_true", help="3 seeds, 12 healthy models, 1 of each benign variant"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--out", type=Path, help="folder for calibration.json and the plots")
+    args = parser.parse_args(arguments)
+    counts: dict[str, Any] = {"seeds": 3, "healthy": 12, "benign_seeds": 1, "compound_seeds": 1}
+    if not args.quick:
+        counts = {
+            "seeds": args.seeds,
+            "healthy": args.healthy,
+            "benign_seeds": args.benign,
+            "compound_seeds": args.compounds,
+        }
+    rows = gather(list(models(plan(args.stage, **counts))), args.jobs)
+    print(f"stage: {args.stage}")
+    print(write(rows, args.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from mmaudit.failures import HEALTHY, mechanism_named
+from mmaudit.gates import diagnose
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SMALL = (
+    HEALTHY.in_world(n_train=600, n_val=100, n_claims=200, n_test=200)
+    .trained_with(epochs=4)
+    .with_aligner(hidden=32)
+)
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The benchmark's modules, which lie beside each other and are run as scripts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        import calibration
+        import calibration_models
+        import calibration_tables
+
+        yield calibration, calibration_models, calibration_tables
+
+
+def model(models, recipe, label="healthy", kind="healthy", seed=1, **fields):
+    blank = {"severity": 0.0, "families": (), "seen_by": None}
+    return models.Model(label=label, kind=kind, seed=seed, recipe=recipe, **(blank | fields))
+
+
+def test_the_two_stages_share_no_seed_and_no_new_benign_type(scripts):
+    calibration, models, _ = scripts
+    development, evaluation = (
+        list(models.models(calibration.plan(stage, 2, 8, 2, 1))) for stage in ("development", "evaluation")
+    )
+    assert not {m.seed for m in development} & {m.seed for m in evaluation}
+    assert not {m.label for m in development} & set(models.BENIGN_EVALUATION)
+    assert {m.label for m in evaluation} >= set(models.BENIGN_EVALUATION) | set(models.BENIGN_DEVELOPMENT)
+    for stage in (development, evaluation):
+        silent = [m.digest for m in stage if not m.families]
+        assert len(set(silent)) == len(silent)
+        planted = {m.recipe.twin() for m in stage if m.kind == "mechanism"}
+        assert planted <= {m.recipe for m in stage if not m.families}
+
+
+def test_a_model_is_measured_once(scripts, tmp_path, monkeypatch):
+    _, models, _ = scripts
+    asked = []
+    monkeypatch.setattr(models, "_measure", lambda m: asked.append(m) or {"wrong": 0.5})
+    one, other = model(models, SMALL, seed=1), model(models, SMALL, seed=2)
+    assert models.measured(one, tmp_path) == models.measured(one, tmp_path) == {"wrong": 0.5}
+    models.measured(other, tmp_path)
+    assert asked == [one, other]
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".json"]
+
+
+def test_the_tables_are_made_of_what_was_measured(scripts, tmp_path):
+    _, models, tables = scripts
+    shortcut = mechanism_named("confounder by agreement")
+    wrong = mechanism_named("random mismatches")
+    planted = [
+        model(
+            models,
+            mechanism.apply(1.0, SMALL),
+            mechanism.name,
+            "mechanism",
+            severity=1.0,
+            families=mechanism.families,
+            seen_by=mechanism.seen_by,
+        )
+        for mechanism in (shortcut, wrong)
+    ]
+    # The twin of a small recipe has the full encoder; its harm is measured against that.
+    twins = [model(models, SMALL.twin(), "twin", "twin"), model(models, SMALL)]
+    rows = [tables.Row(model=m, found=models.measured(m, tmp_path)) for m in planted + twins]
+    text = tables.write(rows, tmp_path / "out")
+    assert (tmp_path / "out" / "calibration.txt").read_text() == text + "\n"
+    records = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert [r["mechanism"] for r in records] == [shortcut.name, wrong.name]
+    assert all(r["n"] == r["twins"] == 1 and r["harm"] > 0 for r in records)
+    assert [r["exact"]["embeddings"] for r in records] == [0, 0]
+    ElementTree.fromstring((tmp_path / "out" / "calibration.svg").read_bytes())
+    assert "q = 0.450  n =   1" in text
+    assert "all                            n =    2" in text
+    assert rows[1].named("gradients") == diagnose(rows[1].outcomes).failures
+    assert not {"shortcut", "corruption"} & set(rows[1].named("embeddings"))
+    movement = {limits: _verdict(tables, rows[1], limits) for limits in (True, False)}
+    assert movement[False] is None
+    assert movement[True] is not None
+
+
+def _verdict(tables, row, reference):
+    judged = {o.check: o for o in tables.outcomes(row.found, reference=reference)}
+    return judged["movement_ratio"].verdict
+
+
+def test_the_area_and_the_bound_are_the_textbook_ones(scripts):
+    _, _, tables = scripts
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 9, 40), rng.integers(0, 7, 60)
+    expected = roc_auc_score(np.repeat([1, 0], [40, 60]), np.concatenate([a, b]))
+    assert tables.auc(a, b) == pytest.approx(expected)
+    assert tables.auc([], b) is None
+    assert tables.upper_bound(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))
+    assert tables.upper_bound(5, 5) == tables.upper_bound(0, 0) == 1.0
