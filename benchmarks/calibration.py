@@ -9,8 +9,8 @@ bound, the attribution by access level, and the error of the mispairing rate. Ev
     python benchmarks/calibration.py --stage development  # the seeds that limits and rules were chosen on
     python benchmarks/calibration.py --quick              # a look, a few minutes
 
-Measurements are kept in ``.mmaudit/calibration`` by the digest of their settings: a run that was stopped
-goes on where it was, and another limit or rule trains nothing again.
+Measurements are kept in ``.mmaudit/calibration`` by the digest of their settings and of the measuring code:
+a run that was stopped goes on where it was, and another limit or rule trains nothing again.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmaudit import __version__
+import mmaudit
 from mmaudit.errors import InputError
 from mmaudit.failures import (
     HEALTHY,
@@ -39,6 +39,11 @@ DEVELOPMENT, EVALUATION = 10_000, 20_000
 EARLY_EPOCH = 4
 STATED = {"random mismatches": (1 / 9,), "hard mismatches": (2 / 9,), "confounder by agreement": (0.1,)}
 """Severities of their own: 5 % random and 10 % hard mismatches, and an agreement of 0.1."""
+MEASURING = (
+    *(f"{part}/*.py" for part in ("aligner", "diagnostics", "failures", "inference", "subjects", "world")),
+    *(f"gates/{part}.py" for part in ("case", "catalogue", "material")),
+)
+"""The sources, below the package, whose change makes what was measured out of date."""
 GATES = tuple(c for c in CHECKS if c.limit is not None or c.reference_limit is not None)
 """The checks that can reject; no table shows the others and no rule reads them."""
 
@@ -109,9 +114,8 @@ class Model:
 
     @functools.cached_property
     def digest(self) -> str:
-        """What the cache knows the model by: recipe, seed, checks and version."""
-        names = [check.name for check in GATES]
-        facts = [self.recipe.record(), self.seed, names, __version__]
+        """What the cache knows the model by: its recipe and seed, and the code that measures it."""
+        facts = [self.recipe.record(), self.seed, _code()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -127,6 +131,14 @@ class Plan:
     benign: tuple[str, ...]
     benign_seeds: int
     compound_seeds: int
+
+
+@functools.cache
+def _code() -> str:
+    """Return a digest of the sources that a measurement depends on; limits and rules are not among them."""
+    package = Path(mmaudit.__file__).parent
+    sources = sorted(p for part in MEASURING for p in package.glob(part))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def models(plan: Plan) -> Iterator[Model]:
