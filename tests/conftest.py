@@ -11,8 +11,8 @@ pytest_plugins = ["pytester"]
 def pytest_cmdline_main(config):
     """Ask for ``-n auto`` unless the command line said otherwise.
 
-    Not in ``addopts``: ``pip install -e .`` alone has no xdist, and there the option would be an error. A worker
-    asks for none: it would start workers of its own.
+    Not in ``addopts``: ``pip install -e .`` alone has no xdist, and there the option would be an error.
+    A worker asks for none: it would start workers of its own.
     """
     options = config.option
     if "PYTEST_XDIST_WORKER" in os.environ or not config.pluginmanager.hasplugin("xdist"):
