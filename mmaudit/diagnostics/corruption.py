@@ -21,9 +21,12 @@ __all__ = [
     "tail_excess",
 ]
 
-CUTS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""How far behind a pair may have to rank to count. The least one counts most of the wrong pairs, and the last
-one the fewest right pairs of a weak encoder."""
+EDGES = np.array([0.0, *np.geomspace(0.01, 1.0, 10)])
+"""Where the places of a gallery are cut into bins. The first holds what a good encoder finds."""
+ROUNDS = 3
+"""Rounds between the share of wrong pairs and the weights that are best for it."""
+SHARES = (0.02, 0.9)
+"""Shares that weights are made for: at 0 or 1 the pairs of one kind would decide alone."""
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -36,17 +39,19 @@ def mispairing_rate(
 
     The rank of a wrong partner is uniform among the candidates whatever the encoder, so a share 1 − λ of the
     wrong pairs ranks behind λ of the gallery: π₀ = #{p > λ} / ((1 − λ) n) (Storey 2002), p being the
-    percentile, in expectation over ties and as the mean of both directions. Averaging the two indicators
-    keeps this exact for any geometry; the indicator of the averaged percentile does not, where the
-    embeddings share a cone.
+    percentile, in expectation over ties and as the mean of both directions. Averaging what the two
+    directions count keeps this exact for any geometry; counting the averaged percentile does not, where the
+    embeddings share a cone. Without trusted pairs λ = ½.
 
     A weak encoder puts right pairs there too. With ``trusted`` (n,) bool, pairs known to be right, that part
     is taken off: q̂ = (π₀ − π₀ᵗ) / (1 − π₀ᵗ), over the pairs not trusted, with the delta method's standard
-    error of two independent samples and Welch's degrees of freedom. λ is ½ without trusted pairs. With them
-    it is that of 0.1, 0.2 … ½ at which q̂ has the least variance: a cut far forward counts most of the wrong
-    pairs, one far back the fewest right pairs of a weak encoder. Undefined where π₀ᵗ cannot be told from 1: a
-    denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1]
-    and the interval, centred on it, is not. Without trusted pairs there is no ``null``.
+    error of two independent samples and Welch's degrees of freedom. A place then counts not as behind λ or
+    not, but by w(p) = 1 / (q + (1 − q) f(p)), over its mean: the efficient score for the share of a known
+    component in a mixture (Lindsay 1995, ch. 2), where 1 is the density of a wrong partner's percentile and
+    f that of a trusted one's, decreasing (Grenander 1956) in ten bins. q is found in a few rounds. Any
+    weights give a consistent estimate, these the one of least variance. Undefined where π₀ᵗ cannot be told
+    from 1: a denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1] and
+    the interval, centred on it, is not. Without trusted pairs there is no ``null``.
     """
     name, n = "mispairing_rate", len(ranks)
     claimed = ~_trusted_mask(trusted, n)
@@ -55,19 +60,19 @@ def mispairing_rate(
     if not claimed.any():
         reason = "every pair is trusted, so none is left to audit; leave some claimed pairs untrusted"
         return inference.undefined(name, reason, n, confidence=confidence, unit="share")
-    cut = CUTS[-1] if claimed.all() else _cut(ranks, ~claimed)
-    far = _far(ranks, cut) / (1 - cut)
+    edges, heights = STOREY if claimed.all() else _best_weights(ranks, ~claimed)
+    counted = _counted(ranks, edges, heights)
 
     def null_share(rows: BoolArray) -> tuple[float, Measurement]:
+        bounds = (0.0, float(heights.max()))
         clusters = ranks.groups[rows]
-        bounds = (0.0, 1 / (1 - cut))
-        share = inference.bounded_mean("π₀", far[rows], bounds, clusters=clusters, confidence=confidence)
-        return math.fsum(far[rows]) / share.n, share
+        share = inference.bounded_mean("π₀", counted[rows], bounds, clusters=clusters, confidence=confidence)
+        return math.fsum(counted[rows]) / share.n, share
 
     pi, claimed_share = null_share(claimed)
     value, parts = pi, [(1.0, claimed_share)]
     notes = ["no trusted pairs: a weak encoder raises this share as wrong pairs do"]
-    method = f"Storey's π₀ at {cut:g}, adjusted Wald"
+    method = "Storey's π₀ at 0.5, adjusted Wald"
     if not claimed.all():
         base, trusted_share = null_share(~claimed)
         if trusted_share.high is None or trusted_share.high >= 1:
@@ -80,7 +85,7 @@ def mispairing_rate(
         value = (pi - base) / kept
         parts = [(1 / kept, claimed_share), ((pi - 1) / kept**2, trusted_share)]
         notes = [f"{trusted_share.n} trusted pairs have π₀ = {base:.4f}"]
-        method = f"Storey's π₀ at {cut:g} against trusted pairs, delta method, Welch t"
+        method = "weighted π₀ against trusted pairs, delta method, Welch t"
     if not 0 <= value <= 1:
         notes.append(f"the raw estimate is {value:.4f}; a share cannot leave [0, 1]")
     return inference.propagated(
@@ -241,35 +246,52 @@ def _tail_threshold(trusted: FloatArray) -> tuple[float, float]:
     return float(np.sort(trusted)[position - 1]), (count + 1 - position) / (count + 1)
 
 
-def _cut(ranks: Ranks, trusted: BoolArray) -> float:
-    """Return the cut at which the estimate is known best: the least delta-method variance of q̂."""
-
-    def variance(cut: float) -> float:
-        far = _far(ranks, cut) / (1 - cut)
-        (pi, spread), (base, base_spread) = (
-            (float(far[rows].mean()), float(np.var(far[rows])) / np.count_nonzero(rows))
-            for rows in (~trusted, trusted)
-        )
-        kept = 1 - base
-        return spread / kept**2 + (pi - 1) ** 2 * base_spread / kept**4 if kept > 0 else np.inf
-
-    return min(CUTS, key=variance)
+STOREY = (np.array([0.0, 0.5, 1.0]), np.array([0.0, 2.0]))
+"""What ranks behind one half of the gallery counts twice."""
 
 
-def _far(ranks: Ranks, cut: float) -> FloatArray:
-    """Return for each pair (n,) the probability that it ranks behind ``cut``, mean of both directions."""
-    return (_behind(ranks.forward, cut) + _behind(ranks.backward, cut)) / 2
+def _best_weights(ranks: Ranks, trusted: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return edges (b + 1,) of bins of percentiles, and weights (b,) of mean 1 that know the share best."""
+    from sklearn.isotonic import isotonic_regression
+
+    widths, known = np.diff(EDGES), 2 * int(np.count_nonzero(trusted))
+    places = np.hstack([_before(side, EDGES)[:, trusted] for side in (ranks.forward, ranks.backward)])
+    mass = np.diff(places.sum(axis=1))
+    # One place drawn blindly is added: a bin that no trusted pair has reached is not one that none can reach.
+    density = (mass / widths + 1) / (known + 1)
+    density = isotonic_regression(density, sample_weight=widths, increasing=False)
+    share = SHARES[0]
+    for _ in range(ROUNDS):
+        heights = 1 / (share + (1 - share) * density)
+        heights /= float(heights @ widths)
+        counted = _counted(ranks, EDGES, heights)
+        base = float(counted[trusted].mean())
+        found = (float(counted[~trusted].mean()) - base) / (1 - base) if base < 1 else SHARES[1]
+        share = float(np.clip(found, *SHARES))
+    return EDGES, heights
 
 
-def _behind(counts: Counts, cut: float) -> FloatArray:
-    """Return the (n,) probability, over random tie-breaking, that the partner ranks behind ``cut`` of them.
+def _counted(ranks: Ranks, edges: FloatArray, heights: FloatArray) -> FloatArray:
+    """Return what each pair (n,) counts, in expectation over ties and as the mean of both directions.
 
-    The partner's place r runs over better .. better + ties out of 0 .. candidates and fills [r, r + 1): a
-    place that ``cut`` divides counts in part, so that a uniform place gives exactly 1 − cut.
+    ``heights`` (b,) are the weights of the bins between ``edges`` (b + 1,). A place that an edge divides
+    counts in part, so that a uniform place counts exactly the mean weight.
     """
-    start = np.maximum(counts.better, cut * (counts.candidates + 1))
-    share: FloatArray = np.maximum(counts.better + counts.ties + 1 - start, 0.0) / (counts.ties + 1)
-    return share
+    forward, backward = (
+        np.diff(_before(side, edges), axis=0).T @ heights for side in (ranks.forward, ranks.backward)
+    )
+    counted: FloatArray = (forward + backward) / 2
+    return counted
+
+
+def _before(counts: Counts, edges: FloatArray) -> FloatArray:
+    """Return the (edges, n) probability, over random tie-breaking, that a partner ranks before each edge.
+
+    The partner's place r runs over better .. better + ties out of 0 .. candidates and fills [r, r + 1).
+    """
+    places = edges[:, None] * (counts.candidates + 1)
+    before: FloatArray = np.clip((places - counts.better) / (counts.ties + 1), 0.0, 1.0)
+    return before
 
 
 def _placement(values: FloatArray, reference: FloatArray) -> FloatArray:
