@@ -29,7 +29,7 @@ from mmaudit.evidence import (
     run_info,
     write,
 )
-from mmaudit.gates import NULL_ENCODERS, Auditor, Outcome, Verdict, finalize, overall
+from mmaudit.gates import NULL_ENCODERS, Auditor, Diagnosis, Outcome, Verdict, diagnose, finalize, overall
 from mmaudit.gates.policy import by_failure
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.settings import Settings
@@ -53,6 +53,11 @@ class Audit:
     def verdict(self) -> Verdict:
         """What all gates, and the audit's own certification, add up to."""
         return overall(self.outcomes, self.certifications)
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """Which failures the outcomes show, on what evidence, and what could not be looked at."""
+        return diagnose(self.outcomes)
 
     def __getitem__(self, check: str) -> Outcome:
         """Return the outcome of the check called ``check``."""
@@ -237,6 +242,7 @@ def write_bundle(
         deviations=list(deviations),
         governance=settings.governance,
         findings=[finding.record() for finding in suites],
+        diagnosis=diagnose(outcomes).record(),
         **facts,
     )
     return write(out, documents(evidence, extra), run, key=key)

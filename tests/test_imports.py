@@ -29,7 +29,7 @@ ALLOWED = {
     "comparison": FOUNDATION | {"inference", "diagnostics", "gates", "evidence"},
 }
 # Reports and comparisons read what the gates concluded, and none of the code that ran them.
-CONCLUSIONS = {"mmaudit.gates.outcome", "mmaudit.gates.policy"}
+CONCLUSIONS = {"mmaudit.gates.diagnosis", "mmaudit.gates.outcome", "mmaudit.gates.policy"}
 
 
 def modules(root):

@@ -32,6 +32,7 @@ from mmaudit.diagnostics.geometry import (
 from mmaudit.diagnostics.hubness import hub_items, hubness, neighbour_counts
 from mmaudit.diagnostics.influence import one_step_influence
 from mmaudit.diagnostics.information import mi_proxy, v_information
+from mmaudit.diagnostics.learning import input_similarity, twin_variance
 from mmaudit.diagnostics.retrieval import (
     Ranks,
     mean_recall,
@@ -66,6 +67,7 @@ __all__ = [
     "gradient_ratio",
     "hub_items",
     "hubness",
+    "input_similarity",
     "linear_cka",
     "matched_negative_drop",
     "mean_cosine",
@@ -94,6 +96,7 @@ __all__ = [
     "symmetry_gap",
     "tail_excess",
     "twin_accuracy",
+    "twin_variance",
     "uniformity",
     "v_information",
     "variance",

@@ -7,10 +7,10 @@ from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
-from mmaudit.measurement import Measurement
+from mmaudit.measurement import Direction, Measurement
 from mmaudit.seeds import generator
 
-__all__ = ["canonical_correlations", "linear_cka", "ridge_cca"]
+__all__ = ["canonical_correlations", "debiased_cka", "linear_cka", "ridge_cca"]
 
 
 def _centred(z: FloatArray) -> FloatArray:
@@ -179,20 +179,34 @@ def linear_cka(embeddings: Embeddings, *, confidence: float = 0.95) -> Measureme
     The interval is the infinitesimal jackknife over pairs. Undefined below 4 pairs, or where one side has
     no variance to be seen.
     """
-    name = "linear_cka"
-    n = len(embeddings)
+    x, y = embeddings.scored
+    sides = (f"{embeddings.modalities[0]} embeddings", f"{embeddings.modalities[1]} embeddings")
+    return debiased_cka("linear_cka", x, y, sides, direction="higher is better", confidence=confidence)
+
+
+def debiased_cka(
+    name: str,
+    x: FloatArray,
+    y: FloatArray,
+    sides: tuple[str, str],
+    *,
+    direction: Direction,
+    confidence: float = 0.95,
+) -> Measurement:
+    """Return the debiased linear CKA of ``x`` (n, p) and ``y`` (n, d), which the ``sides`` are called."""
+    n = len(x)
     if n < 4:
         return inference.undefined(name, f"4 pairs are needed, got {n}", n, confidence=confidence)
-    x, y = (_centred(z) for z in embeddings.scored)
+    x, y = _centred(x), _centred(y)
     (cross, cross_influence), (own_x, influence_x), (own_y, influence_y) = (
         _hsic(x, y),
         _hsic(x, x),
         _hsic(y, y),
     )
-    for own, z, modality in zip((own_x, own_y), (x, y), embeddings.modalities, strict=True):
+    for own, z, side in zip((own_x, own_y), (x, y), sides, strict=True):
         if own <= RESOLUTION * float((z**2).sum(axis=1).mean()) ** 2:
             return inference.undefined(
-                name, f"{modality} embeddings show no variance common to items", n, confidence=confidence
+                name, f"{side} show no variance common to items", n, confidence=confidence
             )
     scale = np.sqrt(own_x * own_y)
     value = float(cross / scale)
@@ -202,7 +216,7 @@ def linear_cka(embeddings: Embeddings, *, confidence: float = 0.95) -> Measureme
         cross_influence / scale - 0.5 * value * (influence_x / own_x + influence_y / own_y),
         confidence=confidence,
         unit="similarity",
-        direction="higher is better",
+        direction=direction,
         null=0.0,
         method="debiased linear CKA (Song 2012, Nguyen 2021), infinitesimal jackknife",
     )

@@ -46,8 +46,14 @@ def contradictions(documents: Mapping[str, Any]) -> Iterator[str]:
         if fault is not None:
             yield f"suites: {finding['condition']!r} {fault}"
     facts = documents["reports/summary.json"]["facts_provided"]
-    if facts != summary_facts(outcomes, certifications, counts, facts["deviations"], findings):
+    if facts != summary_facts(
+        outcomes, certifications, counts, facts["deviations"], findings, facts["diagnosis"]
+    ):
         yield "reports/summary.json: its facts are not those of outcomes.json and pytest.json"
+    if facts["diagnosis"] is not None:
+        fault = _diagnosis_contradiction(facts["diagnosis"], outcomes)
+        if fault is not None:
+            yield f"reports/summary.json: {fault}"
     # Wording may improve from one release to the next without making older bundles false; facts may not.
     if _links(documents["risk_log.json"]["risks"]) != _links(risk_rows(outcomes, certifications)):
         yield "risk_log.json: its rows do not follow from outcomes.json"
@@ -61,6 +67,18 @@ def contradictions(documents: Mapping[str, Any]) -> Iterator[str]:
         fault = _comparison_contradiction(documents["comparison.json"], alpha)
         if fault is not None:
             yield f"comparison.json: {fault}"
+
+
+def _diagnosis_contradiction(diagnosis: Record, outcomes: list[Record]) -> str | None:
+    """Return how a diagnosis contradicts itself or the outcomes it was made from, or ``None``."""
+    named = {row["failure"] for row in diagnosis["evidence"]}
+    if set(diagnosis["failures"]) != named or len(diagnosis["failures"]) != len(named):
+        return "the failures diagnosed are not those with evidence"
+    measured = {(row["check"], row["failure"]) for row in outcomes if row["measurement"] is not None}
+    for row in diagnosis["evidence"]:
+        if (row["check"], row["failure"]) not in measured:
+            return f"the diagnosis rests on {row['check']!r}, which was not measured"
+    return None
 
 
 def _comparison_contradiction(comparison: Record, alpha: float | None) -> str | None:

@@ -23,7 +23,8 @@ class RunEvidence:
     ``not_run``. ``history`` holds one row an epoch, ``None`` where no training was seen. ``deviations`` are
     sentences: what this run did otherwise than its settings say. ``governance`` is what people stated about
     the audited system, by the keys of :data:`mmaudit.evidence.governance.STATEMENTS`. ``findings`` are
-    ``Finding.record()`` dicts of the teaching suites, where they ran.
+    ``Finding.record()`` dicts of the teaching suites, where they ran. ``diagnosis`` is
+    ``Diagnosis.record()``: the failures that the outcomes show.
     """
 
     outcomes: list[Record]
@@ -39,6 +40,7 @@ class RunEvidence:
     deviations: list[str]
     governance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: list[Record] = dataclasses.field(default_factory=list)
+    diagnosis: Record | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,12 @@ def reports(evidence: RunEvidence) -> dict[str, Record]:
         facts = report_facts(name, outcomes, history, evidence.findings)
         found[f"reports/{name}.json"] = _report(name, facts, facts["checks"], evidence)
     facts = summary_facts(
-        outcomes, evidence.certifications, evidence.counts, evidence.deviations, evidence.findings
+        outcomes,
+        evidence.certifications,
+        evidence.counts,
+        evidence.deviations,
+        evidence.findings,
+        evidence.diagnosis,
     )
     found["reports/summary.json"] = _report("summary", facts, outcomes, evidence)
     return found
@@ -67,13 +72,18 @@ def summary_facts(
     counts: Mapping[str, int],
     deviations: list[str],
     findings: list[Record],
+    diagnosis: Record | None,
 ) -> Record:
-    """Return the facts of the summary: counts, one line a check or claim, extremes, self-certification."""
+    """Return the facts of the summary.
+
+    Counts, one line a check or claim, extremes, self-certification, and which failures were diagnosed.
+    """
     gaps = [row for row in outcomes if row["check"].startswith("symmetry")]
     drops = [row for row in outcomes if row["check"].endswith("_drop")]
     collapse = [row for row in outcomes if row["failure"] == "collapse" and row["verdict"] in _ORDER]
     return {
         "verdicts": verdict_counts(outcomes),
+        "diagnosis": diagnosis,
         "checks": [_line(row) for row in outcomes],
         "extremes": {
             "largest_symmetry_gap": _largest(gaps, abs),

@@ -16,6 +16,7 @@ __all__ = [
     "cut_rank",
     "deranged",
     "marked",
+    "mixed_with_inputs",
     "mixed_with_noise",
     "overwritten",
     "shrunk_to_mean",
@@ -30,6 +31,15 @@ def mixed_with_noise(z: npt.ArrayLike, severity: float, rng: np.random.Generator
     """Blend every unit row with an independent random direction; at 1 nothing of the item is left."""
     unit = unit_rows(z)
     return (1 - severity) * unit + severity * unit_rows(rng.standard_normal(unit.shape))
+
+
+def mixed_with_inputs(
+    z: npt.ArrayLike, inputs: npt.ArrayLike, severity: float, rng: np.random.Generator
+) -> Rows:
+    """Blend every unit row (n, d) with a random projection of its own input (n, p): an encoder unlearned."""
+    unit, raw = unit_rows(z), np.asarray(inputs, dtype=np.float64)
+    projection = rng.standard_normal((raw.shape[1], unit.shape[1]))
+    return (1 - severity) * unit + severity * unit_rows((raw - raw.mean(axis=0)) @ projection)
 
 
 def biased_gallery(

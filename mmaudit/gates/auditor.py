@@ -177,8 +177,9 @@ class Auditor:
 
         Raises :class:`ControlError` where the gate rejects none of it.
         """
-        # What is encoded a second time is few rows of all, and named by their numbers among all.
-        if len(case.x) > CONTROL_ITEMS and not case.again:
+        # What is encoded a second time, or compared with its input, is few rows of all, and named by their
+        # numbers among all.
+        if len(case.x) > CONTROL_ITEMS and not case.again and case.inputs is None:
             rng = generator(self.settings.seed, "control items")
             case = case.take(np.sort(rng.permutation(len(case.x))[:CONTROL_ITEMS]))
         tried: dict[float, tuple[Case, Decision]] = {}

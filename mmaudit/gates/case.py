@@ -13,7 +13,7 @@ from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.pairs import IntArray
 from mmaudit.subjects import Training, TrainingFault
 
-__all__ = ["Again", "Case"]
+__all__ = ["Again", "Case", "Inputs"]
 
 Rows = npt.NDArray[Any]
 
@@ -28,13 +28,25 @@ class Again:
     y: Rows
 
 
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What the items ``rows`` (k,) look like before they are encoded: ``columns`` (k, p) by modality.
+
+    A modality is missing whose inputs are no arrays of numbers of one shape.
+    """
+
+    rows: IntArray
+    columns: Mapping[str, npt.NDArray[np.float64]]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
     """The audited pairs as served, and what else could be had. A part that could not be had is ``None``.
 
     ``x``, ``y``: (n, d) as served. ``again``: rows encoded a second time. ``redrawn``: the same items with
     every nuisance drawn anew, several times. ``twins``: pairs in runs of ``twin_size`` items of identical
-    meaning. ``retrain``: the training of the subject with a fault of a given severity.
+    meaning. ``inputs``: some of the inputs as numbers. ``retrain``: the training of the subject with a fault
+    of a given severity.
     """
 
     x: Rows
@@ -46,6 +58,7 @@ class Case:
     factors: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     nuisance: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     again: tuple["Again", ...] = ()
+    inputs: Inputs | None = None
     redrawn: tuple[Embeddings, ...] = ()
     twins: Embeddings | None = None
     twin_size: int = 0
@@ -72,7 +85,7 @@ class Case:
         return dataclasses.replace(self, x=np.asarray(x), y=np.asarray(y))
 
     def take(self, rows: IntArray) -> "Case":
-        """Return the case of the pairs at ``rows`` alone, none again; twins and training stay whole."""
+        """Return the case of the pairs at ``rows`` alone, without second looks; twins and training stay."""
         return dataclasses.replace(
             self,
             x=self.x[rows],
@@ -82,5 +95,6 @@ class Case:
             factors={name: codes[rows] for name, codes in self.factors.items()},
             nuisance={name: codes[rows] for name, codes in self.nuisance.items()},
             again=(),
+            inputs=None,
             redrawn=tuple(drawn.take(rows) for drawn in self.redrawn),
         )

@@ -125,6 +125,27 @@ def _twins(case: Case) -> Measured:
     return [d.twin_accuracy(case.twins.x, case.twins.y, case.twin_size, case.similarity)]
 
 
+def _twin_variance(case: Case) -> Measured:
+    twins = case.twins
+    assert twins is not None
+    return [
+        d.twin_variance(z, case.twin_size, modality=m)
+        for m, z in zip(case.modalities, twins.scored, strict=True)
+    ]
+
+
+def _input_similarity(side: int) -> Callable[[Case], Measured]:
+    def measure(case: Case) -> Measured:
+        assert case.inputs is not None
+        modality, z = case.modalities[side], case.embeddings.scored[side]
+        if modality not in case.inputs.columns:
+            raise InputError(f"the {modality} inputs are no arrays of numbers")
+        rows, column = case.inputs.rows, case.inputs.columns[modality]
+        return [d.input_similarity(column, z[rows], modality=modality)]
+
+    return measure
+
+
 def _counterfactual(case: Case) -> Measured:
     return [d.counterfactual_drop(case.ranks, [d.ranks(drawn, case.groups) for drawn in case.redrawn])]
 
@@ -347,6 +368,34 @@ CHECKS: tuple[Check, ...] = (
         ),
         reference_limit=reference_limits.RANK_ASYMMETRY,
         damage=controls.ONE_SIDE_CUT,
+    ),
+    Check(
+        name="twin_variance",
+        failure="dominance",
+        question="How much of each modality's variance is noise and nuisance rather than meaning?",
+        measure=_twin_variance,
+        needs=("renderer",),
+        profiles=_LATER,
+        reference_limit=reference_limits.TWIN_VARIANCE,
+        damage=controls.NOISY_TWINS,
+    ),
+    *(
+        Check(
+            name=f"{ordinal}_input_similarity",
+            failure="dominance",
+            question=f"Is the {ordinal} modality's space still that of its raw inputs, as before learning?",
+            measure=_input_similarity(side),
+            needs=("numeric inputs",),
+            profiles=_LATER,
+            reference_limit=limit,
+            damage=controls.MIXED_WITH_INPUTS[side],
+        )
+        for side, (ordinal, limit) in enumerate(
+            (
+                ("first", reference_limits.IMAGE_INPUT_SIMILARITY),
+                ("second", reference_limits.TEXT_INPUT_SIMILARITY),
+            )
+        )
     ),
     Check(
         name="embedding_gradient_ratio",

@@ -17,6 +17,7 @@ ACCESS = {
         "a subject compared by inner product; this one is compared by cosine, which ignores norms",
     ),
     "encoder": ("inputs", "an encoder to run again; this subject is a table of given embeddings"),
+    "numeric inputs": ("inputs", "inputs that are arrays of numbers; text is not compared as it stands"),
     "renderer": ("inputs", "items that can be rendered again; give the pairs a renderer"),
     "nuisance": ("metadata", "a nuisance column (watermark, source, template …); name one in the pairs"),
     "trusted": (

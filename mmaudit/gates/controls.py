@@ -1,6 +1,7 @@
 """Positive controls: each plants one failure in the very case a gate accepted."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -20,8 +21,10 @@ __all__ = [
     "LEAKED_POSITION",
     "MARKED_TWINS",
     "MARKED_UNTIL_REDRAWN",
+    "MIXED_WITH_INPUTS",
     "NAN_ROWS",
     "NOISE",
+    "NOISY_TWINS",
     "NORMS",
     "ONE_SIDE_CUT",
     "OVERWRITTEN",
@@ -108,6 +111,22 @@ def _marked_twins(case: Case, severity: float, rng: np.random.Generator) -> Case
     return dataclasses.replace(case, twins=_mark(case.twins, severity, (code, code)))
 
 
+def _noisy_twins(case: Case, severity: float, rng: np.random.Generator) -> Case:
+    """One modality encodes the noise of its items, no two of which have the same."""
+    assert case.twins is not None
+    noisy = plant.mixed_with_noise(case.twins.y, severity, rng).astype(np.float32)
+    return dataclasses.replace(case, twins=dataclasses.replace(case.twins, y=noisy))
+
+
+def _mixed_with_inputs(case: Case, severity: float, rng: np.random.Generator, *, side: int) -> Case:
+    """One modality is encoded, to some part, by a random projection of its inputs."""
+    assert case.inputs is not None
+    rows, column = case.inputs.rows, case.inputs.columns[case.modalities[side]]
+    served = [np.array(z, dtype=np.float64) for z in (case.x, case.y)]
+    served[side][rows] = plant.mixed_with_inputs(served[side][rows], column, severity, rng)
+    return case.serving(*served)
+
+
 def _marked_until_redrawn(case: Case, severity: float, rng: np.random.Generator) -> Case:
     """Both sides carry one code as audited, and two independent codes once the nuisance is redrawn."""
     n = len(case.x)
@@ -145,5 +164,11 @@ OVERWRITTEN = Damage(
 )
 MARKED_TWINS = Damage("weight of a code shared within pairs", _marked_twins)
 MARKED_UNTIL_REDRAWN = Damage("weight of a removable code shared within pairs", _marked_until_redrawn)
+NOISY_TWINS = Damage("weight of noise in one modality's twins", _noisy_twins)
+MIXED_WITH_INPUTS = tuple(
+    Damage("weight of a random projection of its inputs", functools.partial(_mixed_with_inputs, side=side))
+    for side in (0, 1)
+)
+"""One for the first and one for the second modality."""
 PASSENGER = Damage("share of one encoder's learning rate taken away", _passenger)
 HEAVY_START = Damage("log16 of the gain on one encoder's initial weights", _heavy_start)

@@ -14,6 +14,7 @@ What one failure explains is not held to be another one as well: see :func:`_exp
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from mmaudit.errors import InputError
 from mmaudit.gates.outcome import Outcome, Verdict
@@ -65,6 +66,11 @@ class Diagnosis:
     evidence: tuple[Evidence, ...]
     access: tuple[str, ...]
     unknown: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """Return the diagnosis as exact builtin types."""
+        lists = {key: list(getattr(self, key)) for key in ("failures", "access", "unknown")}
+        return {**lists, "evidence": [dataclasses.asdict(e) for e in self.evidence]}
 
     def __str__(self) -> str:
         """Return the diagnosis as lines of text."""
@@ -144,6 +150,23 @@ _RULES = (
         null="both encoders learn, in the range of healthy ones",
         misses="an encoder that learned little and left no trace in the geometry",
         holds=_one_beyond,
+    ),
+    _Rule(
+        failure="dominance",
+        check="twin_variance",
+        null="both encoders let go of noise and nuisance as healthy ones do",
+        misses="an encoder that kept the noise of its inputs",
+        holds=_one_beyond,
+    ),
+    *(
+        _Rule(
+            failure="dominance",
+            check=f"{ordinal}_input_similarity",
+            null="the encoder has left the similarities of its raw inputs as far behind as healthy ones do",
+            misses=f"a {ordinal} encoder that hardly learned",
+            holds=_one_beyond,
+        )
+        for ordinal in ("first", "second")
     ),
     _Rule(
         failure="shortcut",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
-from mmaudit.gates.case import Again, Case
+from mmaudit.gates.case import Again, Case, Inputs
 from mmaudit.gates.check import ACCESS
 from mmaudit.gates.store import Store
 from mmaudit.pairs import IntArray, Pairs
@@ -25,6 +25,8 @@ AGAIN_ITEMS = 256
 """Items encoded a second time. A broken encoder breaks on most of them; a sound one need not pay for all."""
 REDRAWS = 4
 """Draws of the nuisance that a counterfactual averages over: a draw is noise, and widens the interval."""
+INPUT_ITEMS = 2000
+"""Items whose inputs are compared as they are: each costs a column of the others' kernel."""
 TWIN_GROUPS = 1000
 TWIN_SIZE = 4
 BUILT_IN = ("image", "text")
@@ -103,6 +105,7 @@ class Material:
         have = {
             "inner product": given is not None and given.similarity == "dot",
             "encoder": encodes,
+            "numeric inputs": encodes and any(_is_numeric(column) for column in pairs.inputs.values()),
             "renderer": encodes and pairs.renderer is not None,
             "nuisance": bool(pairs.nuisance),
             "trusted": trusted is not None and bool(trusted.any()) and not bool(trusted.all()),
@@ -145,6 +148,7 @@ class Material:
             factors=pairs.factors,
             nuisance=pairs.nuisance,
             again=self._store.get("again", self._again) if "encoder" in needs else (),
+            inputs=self._inputs() if "numeric inputs" in needs else None,
             redrawn=tuple(
                 self._redrawn(draw) for draw in range(REDRAWS if renders and pairs.nuisance else 0)
             ),
@@ -188,6 +192,14 @@ class Material:
         )
         return Again(how, rows, x, y) if keep is None else Again(how, keep, x[keep], y[keep])
 
+    def _inputs(self) -> Inputs:
+        """Return the inputs as numbers, of some items where there are many."""
+        drawn = generator(self._seed, "inputs compared").permutation(len(self.pairs))[:INPUT_ITEMS]
+        rows = np.sort(drawn)
+        numeric = {m: column for m, column in self.pairs.inputs.items() if _is_numeric(column)}
+        columns = {m: _flat(m, rows_of(column, rows)) for m, column in numeric.items()}
+        return Inputs(rows, {m: columns[m] for m in self.subject.modalities if m in columns})
+
     def _redrawn(self, draw: int) -> Embeddings:
         renderer, seed = self.pairs.renderer, derived_seed(self._seed, "redrawn", draw)
         assert renderer is not None
@@ -208,3 +220,17 @@ class Material:
         again = self._store.get(key, lambda: retrain(fault, severity)).training
         assert again is not None
         return again
+
+
+def _is_numeric(column: Any) -> bool:
+    """Whether inputs look like arrays of numbers; one item is looked at, which may have to be loaded."""
+    first = column[0] if len(column) else None
+    return isinstance(first, np.ndarray) and first.ndim > 0 and first.dtype.kind in "fiu"
+
+
+def _flat(modality: str, items: Any) -> npt.NDArray[np.float64]:
+    """Return inputs (k, …) as (k, p) float64."""
+    shapes = {np.shape(item) for item in items}
+    if len(shapes) != 1:
+        raise InputError(f"the {modality} inputs have {len(shapes)} shapes; only inputs of one shape compare")
+    return np.asarray(items, dtype=np.float64).reshape(len(items), -1)

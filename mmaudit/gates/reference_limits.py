@@ -7,7 +7,17 @@ harmful failure does.
 
 from mmaudit.gates.outcome import Limit
 
-__all__ = ["EXCHANGEABILITY", "GRADIENT_RATIO", "MEAN_COSINE", "MOVEMENT_RATIO", "RANKME", "RANK_ASYMMETRY"]
+__all__ = [
+    "EXCHANGEABILITY",
+    "GRADIENT_RATIO",
+    "IMAGE_INPUT_SIMILARITY",
+    "MEAN_COSINE",
+    "MOVEMENT_RATIO",
+    "RANKME",
+    "RANK_ASYMMETRY",
+    "TEXT_INPUT_SIMILARITY",
+    "TWIN_VARIANCE",
+]
 
 
 def _reference(rationale: str, low: float | None = None, high: float | None = None) -> Limit:
@@ -40,4 +50,19 @@ EXCHANGEABILITY = _reference(
     "distinguishability: in the standard world trusted pairs are drawn as the claimed ones are, so a healthy "
     "reference aligner falls below once in a thousand audits, exactly",
     low=0.001,
+)
+TWIN_VARIANCE = _reference(
+    "beyond 5 SD of healthy reference aligners (benchmarks/healthy_ranges.py); a text encoder that has a "
+    "quarter of its learning rate gives 0.25",
+    high=0.215,
+)
+IMAGE_INPUT_SIMILARITY = _reference(
+    "beyond 5 SD of healthy reference aligners (benchmarks/healthy_ranges.py); an image encoder that has a "
+    "quarter of its learning rate gives 0.2",
+    high=0.17,
+)
+TEXT_INPUT_SIMILARITY = _reference(
+    "beyond 4.9 SD of healthy reference aligners (benchmarks/healthy_ranges.py); a text encoder that has a "
+    "quarter of its learning rate gives more than 0.5",
+    high=0.48,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, get_args
 
+from mmaudit.gates.diagnosis import diagnose
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
@@ -36,13 +37,13 @@ def page(
 ) -> bytes:
     """Return the whole report as one self-contained UTF-8 HTML page.
 
-    It opens with the overall verdict and its reasons, then gives every failure mode with its checks, what was
-    only noted, what was not evidenced, the audit's proof on itself, the ``suspects``, the plots with their
-    numbers, and what was audited how. ``plots`` holds SVG by path and ``tables`` the numbers behind it under
-    the same path; ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the four mappings
-    hold builtin types; ``digest_note`` says where the digest of the bundle is to be found, which cannot stand
-    inside it. Equal records give equal bytes; durations and times are kept out for that reason. The one
-    script, which the page's policy admits by its hash, sorts tables and nothing else.
+    It opens with the overall verdict, its reasons and the diagnosis, then gives every failure mode with its
+    checks, what was only noted, what was not evidenced, the audit's proof on itself, the ``suspects``, the
+    plots with their numbers, and what was audited how. ``plots`` holds SVG by path and ``tables`` the numbers
+    behind it under the same path; ``counts`` are the session's (``not_run`` and ``errors`` bar an accept);
+    the four mappings hold builtin types; ``digest_note`` says where the digest of the bundle is to be found,
+    which cannot stand inside it. Equal records give equal bytes; durations and times are kept out for that
+    reason. The one script, which the page's policy admits by its hash, sorts tables and nothing else.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -66,6 +67,7 @@ def page(
         cell=_cell,
         verdict=overall(outcomes, certifications, unfinished=unfinished),
         reasons=words.why(outcomes, certifications, unfinished=unfinished),
+        diagnosis=diagnose(outcomes),
         modes=[_mode(failure, group) for failure, group in by_failure(outcomes).items()],
         notices=[o for group in by_failure(outcomes).values() for o in group if o.verdict is None],
         missing=[

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from mmaudit.gates.diagnosis import diagnose
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
@@ -46,6 +47,7 @@ def step_summary(
             _escaped(words.caught(worst.control)),
         ]  # fmt: skip
         lines.append("| " + " | ".join([_escaped(failure), _SIGNS[overall(group)], *cells]) + " |")
+    lines += ["", f"Diagnosis: {_escaped(words.diagnosis_line(diagnose(outcomes)))}."]
     lines += ["", f"Self-certification: {words.certification_line(certifications)}."]
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
+from mmaudit.gates.diagnosis import diagnose
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
@@ -108,6 +109,8 @@ def _facts(outcomes: Sequence[Outcome], certifications: Sequence[Outcome], width
         )
     if missing:
         lines += _wrapped("", f"{len(missing)} not evidenced: {', '.join(sorted(missing))}", width)
+    if outcomes:
+        lines += _wrapped("", f"diagnosis: {words.diagnosis_line(diagnose(outcomes))}", width)
     lines += _wrapped("", f"self-certification: {words.certification_line(certifications)}", width)
     return lines
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from mmaudit.gates.diagnosis import Diagnosis
 from mmaudit.gates.outcome import Control, Limit, Outcome, Verdict
 from mmaudit.gates.policy import by_failure
 from mmaudit.measurement import Measurement
@@ -14,6 +15,7 @@ __all__ = [
     "certification_line",
     "confidence",
     "count",
+    "diagnosis_line",
     "effect",
     "interval",
     "number",
@@ -137,6 +139,14 @@ def certification_line(certifications: Iterable[Outcome]) -> str:
         return "no null encoder was tried"
     seen = verdicts.count(Verdict.ACCEPT)
     return f"{seen} of {count(len(verdicts), 'null encoder')} rejected, as they must be"
+
+
+def diagnosis_line(diagnosis: Diagnosis) -> str:
+    """Return the failures named and the checks that name them, and how much could not be looked at."""
+    checks = {f: [plain(e.check) for e in diagnosis.evidence if e.failure == f] for f in diagnosis.failures}
+    named = "; ".join(f"{plain(f)} (by {', '.join(by)})" for f, by in checks.items())
+    blind = f"; {count(len(diagnosis.unknown), 'sign')} could not be looked for" if diagnosis.unknown else ""
+    return (named or "no failure is named") + blind
 
 
 def _finding(outcome: Outcome, relation: str | None) -> str:

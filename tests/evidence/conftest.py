@@ -99,6 +99,19 @@ def evidence() -> RunEvidence:
         counts={"collected": 4, "passed": 1, "failed": 1, "skipped": 1, "errors": 0, "not_run": 1},
         history=[{"epoch": 1, "loss": 2.5}, {"epoch": 2, "loss": 1.5}],
         deviations=["one worker crashed"],
+        diagnosis={
+            "failures": ["shortcut"],
+            "evidence": [
+                {
+                    "failure": "shortcut",
+                    "check": "twin_accuracy",
+                    "finding": "twin_accuracy 0.4 [0.3, 0.5]",
+                    "null": "twins are told apart at chance",
+                }
+            ],
+            "access": ["inputs"],
+            "unknown": ["lengths that favour items (dominance): norm_leak was not run"],
+        },
     )
 
 

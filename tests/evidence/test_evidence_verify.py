@@ -166,6 +166,16 @@ def test_an_edited_manifest_is_found(change: Callable[[Any], None], files: Files
             put("facts_provided", "checks", 6, "value", to=0.0),
             "summary.json: its facts",
         ),
+        (
+            "reports/summary.json",
+            put("facts_provided", "diagnosis", "failures", to=[]),
+            "the failures diagnosed are not those with evidence",
+        ),
+        (
+            "reports/summary.json",
+            put("facts_provided", "diagnosis", "evidence", 0, "check", to="movement_ratio"),
+            "the diagnosis rests on 'movement_ratio', which was not measured",
+        ),
         ("risk_log.json", put("risks", 0, "status", to="not detected"), "risk_log.json: its rows"),
         ("pytest.json", put("counts", "failed", to=0), "its counts are not those of its tests"),
         ("pytest.json", put("counts", "not_run", to=0), "collected is not"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mmaudit.gates.outcome import Control, Limit, Verdict
+from mmaudit.inference import student
 from mmaudit.report import SuspectList, draw, figure_data, page
 from mmaudit.report.suspects import Suspect, View
 
@@ -127,7 +128,8 @@ def test_every_plot_is_there_with_words_and_numbers(arguments, read):
     embedded = {base64.b64decode(image["src"].split(",")[1]) for image in images}
     assert embedded == set(arguments["plots"].values())
     assert {image["alt"] for image in images} == {table.alt for table in arguments["tables"].values()}
-    assert len(read.all("details")) == 8
+    # One for each plot, and one for what the diagnosis could not look for.
+    assert len(read.all("details")) == 9
 
 
 def test_tables_have_captions_and_scopes(read):
@@ -146,6 +148,16 @@ def test_opens_with_the_verdict_and_why(read):
     start = read.text.split("Failure modes")[0]
     assert "Overall: REJECT twin_accuracy is 0.712 [0.681, 0.743]" in start
     assert start.index("twin_accuracy") < start.index("symmetry_gap")
+
+
+def test_the_diagnosis_names_failures_their_evidence_and_what_is_unknown(read, arguments, make):
+    assert "No failure is named." in read.text
+    assert "movement_ratio was not run, or needs more access than gradients" in read.text
+    found = student("twin_accuracy", 0.7, 0.02, 400, 400, null=0.25)
+    planted = make("twin_accuracy", "shortcut", Verdict.REJECT, measurement=found)
+    text = page(**{**arguments, "outcomes": [planted]}).decode()
+    assert "Failures named: <strong>shortcut</strong>." in text
+    assert "twins are told apart at chance" in text
 
 
 def test_every_kind_of_outcome_is_told(read):

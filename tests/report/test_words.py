@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from mmaudit.gates.diagnosis import Diagnosis, Evidence
 from mmaudit.gates.outcome import Control, Limit, Verdict
 from mmaudit.report import words
 
@@ -127,6 +128,14 @@ def test_why_of_an_accept_counts_what_it_rests_on(outcomes):
 
 def test_why_of_nothing():
     assert words.why([]) == ["No gate could be evidenced (0 checks lacked what they need)."]
+
+
+def test_diagnosis_line():
+    found = [Evidence(failure="shortcut", check=c, finding="0.7", null="chance") for c in ("twins", "drop")]
+    named = Diagnosis(failures=("shortcut",), evidence=tuple(found), access=(), unknown=("a", "b"))
+    assert words.diagnosis_line(named) == "shortcut (by twins, drop); 2 signs could not be looked for"
+    nothing = Diagnosis(failures=(), evidence=(), access=(), unknown=())
+    assert words.diagnosis_line(nothing) == "no failure is named"
 
 
 def test_certification_line(certifications, make):
