@@ -40,6 +40,7 @@ ACCESS_LEVELS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """What may be looked at, from the rows alone to the training as well; each level holds those before it."""
 
+_INPUT_SIMILARITY = ("first_input_similarity", "second_input_similarity")
 SHORTCUT_MOVEMENT = 1.0
 """The largest movement ratio that a shortcut explains: the healthy limit and what the shortcut adds."""
 
@@ -161,12 +162,12 @@ _RULES = (
     *(
         _Rule(
             failure="dominance",
-            check=f"{ordinal}_input_similarity",
+            check=check,
             null="the encoder has left the similarities of its raw inputs as far behind as healthy ones do",
-            misses=f"a {ordinal} encoder that hardly learned",
+            misses=f"an encoder that hardly learned ({check.partition('_')[0]} modality)",
             holds=_one_beyond,
         )
-        for ordinal in ("first", "second")
+        for check in _INPUT_SIMILARITY
     ),
     _Rule(
         failure="shortcut",
@@ -290,19 +291,28 @@ def _unseen(rule: _Rule, outcome: Outcome | None, access: str) -> str | None:
 def _explained(holding: set[str], seen: Mapping[str, Outcome]) -> set[str]:
     """Return the checks whose evidence is accounted for by another failure that is there.
 
+    - An encoder trained on wrong pairs learns less of what they share, and so keeps more of its inputs.
+    - One trained on a shortcut keeps the nuisance, and its modality looks more like inputs that hold it.
     - A shortcut gives the first modality's encoder more to do, whose movement then leads by so much.
     - An encoder left behind crowds its items, and some of that rubs off on the other one.
+    - What is crowded or flat spreads its items by little else than what their inputs differ in most.
     - Where both modalities crowd together, how many dimensions are left to each is a matter of chance.
     - A modality of few dimensions takes dimensions from the other, and the space as a whole is sound.
     """
     explained = set()
-    if holding & {"twin_accuracy", "counterfactual_drop"} and "movement_ratio" in holding:
-        limit = seen["movement_ratio"].limit
-        assert limit is not None
-        if min(_beyond(seen["movement_ratio"], limit.low, SHORTCUT_MOVEMENT)) > ALPHA:
-            explained.add("movement_ratio")
-    if "movement_ratio" in holding - explained:
+    if holding & {"mispairing_rate", "exchangeability"}:
+        explained |= {"twin_variance", *_INPUT_SIMILARITY}
+    if holding & {"twin_accuracy", "counterfactual_drop"}:
+        explained |= {"twin_variance", _INPUT_SIMILARITY[1]}
+        if "movement_ratio" in holding:
+            limit = seen["movement_ratio"].limit
+            assert limit is not None
+            if min(_beyond(seen["movement_ratio"], limit.low, SHORTCUT_MOVEMENT)) > ALPHA:
+                explained.add("movement_ratio")
+    if {"movement_ratio", "twin_variance"} & holding - explained:
         explained.add("mean_cosine")
+    if holding & {"mean_cosine", "separation", "rankme", "effective_rank"} - explained:
+        explained |= set(_INPUT_SIMILARITY)
     if holding & {"mean_cosine", "separation"} - explained:
         explained.add("rank_asymmetry")
     if "rank_asymmetry" in holding - explained:

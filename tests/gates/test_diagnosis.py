@@ -71,6 +71,9 @@ BROKEN = {
 }
 
 
+BOTH_INPUTS = ("first_input_similarity", "second_input_similarity")
+
+
 def found(*broken, access="gradients", replaced=()):
     swapped = {o.check: o for o in (*HEALTHY, *(BROKEN[b] for b in broken), *replaced)}
     return diagnose(swapped.values(), access)
@@ -192,6 +195,28 @@ def test_unequal_ranks_of_a_crowded_space_are_not_dominance():
 def test_an_encoder_left_behind_explains_a_crowd_and_nothing_else():
     assert found("movement_ratio", "mean_cosine").failures == ("dominance",)
     assert found("movement_ratio", "mean_cosine", "rankme").failures == ("dominance", "collapse")
+
+
+def test_an_encoder_that_kept_its_noise_explains_a_crowd():
+    assert found("twin_variance", "mean_cosine").failures == ("dominance",)
+
+
+def test_wrong_pairs_explain_what_encoders_kept_of_their_inputs():
+    kept = ("twin_variance", *BOTH_INPUTS)
+    assert found(*kept).failures == ("dominance",)
+    assert found(*kept, "exchangeability").failures == ("corruption",)
+    assert found(*kept, "exchangeability", "movement_ratio").failures == ("dominance", "corruption")
+
+
+def test_a_shortcut_explains_nuisance_kept_and_nothing_in_the_other_modality():
+    assert found("twin_accuracy", "twin_variance", "second_input_similarity").failures == ("shortcut",)
+    assert found("twin_accuracy", "first_input_similarity").failures == ("dominance", "shortcut")
+
+
+def test_a_collapse_explains_a_likeness_to_the_inputs_and_no_noise():
+    assert found("mean_cosine", *BOTH_INPUTS).failures == ("collapse",)
+    assert found("rankme", *BOTH_INPUTS).failures == ("collapse",)
+    assert found("rankme", "twin_variance").failures == ("dominance", "collapse")
 
 
 @pytest.mark.parametrize(
