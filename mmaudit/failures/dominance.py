@@ -11,8 +11,8 @@ __all__ = ["DOMINANCE"]
 
 LARGEST_POWER = 2.0
 LARGEST_GAIN = 16.0
-RANKS = (8, 2)
-"""Down to eight dimensions nothing is lost; the dial begins there."""
+RANKS = (6, 2)
+"""Down to six dimensions little is lost; the dial begins there."""
 
 
 def _norm_leak(side: Side) -> Mechanism:
@@ -59,7 +59,7 @@ def _heavy_start(side: Side) -> Mechanism:
 
 def _bandwidth(side: Side) -> Mechanism:
     def plant(recipe: Recipe, severity: float) -> Recipe:
-        return recipe.with_aligner(**{f"rank_{side}": round(geometric(*RANKS, severity))})
+        return recipe.with_aligner(**{f"rank_{side}": round(RANKS[0] + (RANKS[1] - RANKS[0]) * severity)})
 
     return _mechanism(
         "bandwidth", side, plant, "Its embeddings are confined to few dimensions.", "rank_asymmetry"

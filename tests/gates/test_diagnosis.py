@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import scipy.stats
 
 from mmaudit.diagnostics import mispairing_rate, ranks
 from mmaudit.embeddings import Embeddings
@@ -8,6 +9,7 @@ from mmaudit.errors import InputError
 from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, check_named
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, ALPHA, Diagnosis, diagnose
 from mmaudit.gates.policy import FAILURE_ORDER
+from mmaudit.gates.reference_limits import HEALTHY as HEALTHY_RANGES
 from mmaudit.inference import exact, proportion, student, undefined
 from mmaudit.seeds import generator
 
@@ -27,11 +29,15 @@ def outcome(name, *measurements, limit=None):
 
 
 def sided(name, x, y, se=0.001):
-    return outcome(name, *(student(f"{name} ({m})", v, se, 100, 800) for m, v in (("image", x), ("text", y))))
+    return outcome(name, *(student(f"{name}_{m}", v, se, 100, 800) for m, v in (("image", x), ("text", y))))
 
 
 def estimate(name, value, se=0.005, null=0.0, notes=()):
     return outcome(name, student(name, value, se, 800, 1200, null=null, notes=notes))
+
+
+def named(check, name, value):
+    return outcome(check, student(name, value, 0.004, 800, 1200))
 
 
 TRUSTED = ("800 trusted pairs have π₀ = 0.0000",)
@@ -40,8 +46,8 @@ HEALTHY = (
     estimate("rank_asymmetry", 0.05),
     outcome("movement_ratio", exact("movement_ratio", 0.2, 15)),
     sided("twin_variance", 0.006, 0.16),
-    estimate("first_input_similarity", 0.13),
-    estimate("second_input_similarity", 0.43),
+    named("first_input_similarity", "input_similarity_image", 0.133),
+    named("second_input_similarity", "input_similarity_text", 0.434),
     estimate("twin_accuracy", 0.251, 0.003, null=0.25),
     estimate("counterfactual_drop", 0.01, 0.008),
     estimate("matched_negative_drop", 0.0, 0.008),
@@ -56,9 +62,9 @@ BROKEN = {
     "norm_leak": estimate("norm_leak", 0.1),
     "rank_asymmetry": estimate("rank_asymmetry", 0.7),
     "movement_ratio": outcome("movement_ratio", exact("movement_ratio", 2.0, 15)),
-    "twin_variance": sided("twin_variance", 0.006, 0.25),
-    "first_input_similarity": estimate("first_input_similarity", 0.2),
-    "second_input_similarity": estimate("second_input_similarity", 0.53),
+    "twin_variance": sided("twin_variance", 0.006, 0.2),
+    "first_input_similarity": named("first_input_similarity", "input_similarity_image", 0.158),
+    "second_input_similarity": named("second_input_similarity", "input_similarity_text", 0.47),
     "twin_accuracy": estimate("twin_accuracy", 0.29, 0.003, null=0.25),
     "counterfactual_drop": estimate("counterfactual_drop", 0.08, 0.008),
     "matched_negative_drop": estimate("matched_negative_drop", 0.08, 0.008),
@@ -94,7 +100,7 @@ def test_each_rule_names_its_failure_and_shows_what_it_found(check):
     assert result.failures == (check_named(check).failure,)
     assert [e.check for e in result.evidence] == [check]
     assert result.evidence[0].null in str(result)
-    assert check in result.evidence[0].finding
+    assert check.removeprefix("first_").removeprefix("second_") in result.evidence[0].finding
 
 
 def test_rules_read_checks_of_the_catalogue_and_every_failure_they_name_is_known():
@@ -158,6 +164,32 @@ def test_a_training_figure_without_a_limit_is_not_known():
     result = found(replaced=(no_limit,))
     assert result.failures == ()
     assert any("movement_ratio has no limit for this subject" in line for line in result.unknown)
+
+
+@pytest.mark.parametrize("kind", [None, "user", "field"])
+def test_what_is_healthy_is_known_of_the_reference_aligner_alone(kind):
+    kept = BROKEN["first_input_similarity"]
+    limit = None if kind is None else Limit(high=0.1, kind=kind, rationale="mine")
+    result = found(replaced=(dataclasses.replace(kept, limit=limit),))
+    assert result.failures == ()
+    assert any("first_input_similarity has no known healthy range" in line for line in result.unknown)
+
+
+def test_one_more_healthy_model_is_beyond_its_bank_once_in_a_thousand():
+    """The rule on draws of a bank and one more, by the same formula as the rule's."""
+    rng = generator(7, "banks")
+    draws = rng.standard_normal((200_000, 61))
+    bank, more = draws[:, :60], draws[:, 60]
+    t = (more - bank.mean(axis=1)) / (bank.std(axis=1, ddof=1) * (1 + 1 / 60) ** 0.5)
+    edge = scipy.stats.t.isf(ALPHA, 59)
+    assert 0.0007 < (t > edge).mean() < 0.0013
+    known = HEALTHY_RANGES["input_similarity_image"]
+    at = known.mean + edge * known.sd * (1 + 1 / 60) ** 0.5
+    beyond, within = (
+        named("first_input_similarity", "input_similarity_image", at + step) for step in (1e-6, -1e-6)
+    )
+    assert found(replaced=(beyond,)).failures == ("dominance",)
+    assert found(replaced=(within,)).failures == ()
 
 
 def test_without_trusted_pairs_the_mispairing_rate_has_no_null():
