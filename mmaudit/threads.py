@@ -1,9 +1,17 @@
-"""One BLAS thread, because the number of threads changes the last bits of a matrix product."""
+"""How many cores there are, and one BLAS thread where their number must not show in the last bits."""
 
+import os
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["one_blas_thread"]
+__all__ = ["cores", "one_blas_thread"]
+
+
+def cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:

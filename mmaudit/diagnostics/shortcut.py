@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray
-from mmaudit.diagnostics.retrieval import Ranks, check_depth, compare, gallery_counts, group_codes
+from mmaudit.diagnostics._sweep import compare
+from mmaudit.diagnostics.retrieval import Ranks, check_depth, group_codes, nested_ranks
 from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
@@ -137,12 +138,10 @@ def matched_negative_drop(
     if values.shape != (n,):
         raise InputError(f"nuisance has shape {values.shape}; expected ({n},), one value a pair")
     within = np.unique(values, return_inverse=True)[1].reshape(n).astype(np.int64)
-    x, y = embeddings.scored
     drop, interactions = np.zeros(n), []
     matched_count = np.zeros(n, dtype=np.int64)
-    for queries, gallery in ((x, y), (y, x)):
-        everyone = gallery_counts(queries, gallery, codes, block=block)
-        matched = gallery_counts(queries, gallery, codes, within=within, block=block)
+    both = nested_ranks(embeddings, codes, [within], block)
+    for everyone, matched in zip(*((r.forward, r.backward) for r in both), strict=True):
         matched_count = matched.candidates
         candidates = everyone.candidates
         random_hits = _subset_hits(everyone.better, everyone.ties, candidates, matched_count, k)
