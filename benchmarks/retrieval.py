@@ -1,6 +1,6 @@
 """Full ranks of both directions beside one bare matrix product and beside what else is at hand.
 
-Usage: python benchmarks/retrieval.py [--items N ...] [--width D] [--rounds R]   (default: 10000 30000, 512, 5)
+Usage: python benchmarks/retrieval.py [--items N ...] [--width D] [--rounds R]
 
 All are run in turn, R rounds after a warm-up, and the medians are printed with their ratios to the product.
 Rivals that are not installed are left out: faiss (faiss-cpu), torch. The notebook's argsort and torch's whole

@@ -1,6 +1,8 @@
 """How many cores there are, and one BLAS thread where their number must not show in the last bits."""
 
+import functools
 import os
+import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,7 +18,13 @@ def cores() -> int:
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Return a context in which every BLAS loaded by now runs on one thread, and afterwards as before."""
-    from threadpoolctl import threadpool_limits
-
-    context: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    context: AbstractContextManager[Any] = _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
     return context
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(modules: int) -> Any:
+    """Return the thread pools loaded by now, looked for anew once more modules are imported."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -171,9 +171,11 @@ def exchangeability(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: f
     threshold, null = _tail_threshold(loss[known])
     count, t = int(np.count_nonzero(loss[~known] > threshold)), int(known.sum())
     beyond = round(null * (t + 1))
+    # Summed from the far end: one less the rest would lose a small probability.
+    tail = np.arange(count, len(loss) - t + 1)
     return inference.exact(
         name,
-        float(betabinom.sf(count - 1, len(loss) - t, beyond, t + 1 - beyond)),
+        min(1.0, math.fsum(betabinom.pmf(tail, len(loss) - t, beyond, t + 1 - beyond))),
         len(loss) - t,
         confidence=confidence,
         unit="probability",

@@ -203,7 +203,8 @@ def _subset_hits(
     sizes, which = np.unique(np.stack([candidates, drawn], axis=1), axis=0, return_inverse=True)
     for row, (total, subset) in enumerate(sizes):
         members = np.flatnonzero(which.reshape(-1) == row)
-        ahead = hypergeom.cdf(k - 1, total, np.arange(total + 1), subset)
+        # The mass in closed form: scipy's cumulative sum walks over its support.
+        ahead = hypergeom.pmf(np.arange(k)[:, None], total, np.arange(total + 1), subset).sum(axis=0)
         cumulative = np.concatenate([[0.0], np.cumsum(ahead)])
         first = better[members]
         last = first + ties[members] + 1
