@@ -36,10 +36,12 @@ def info_nce(
     for axis in axes:
         # The largest logit is taken out first: exp(1/τ) overflows float32 below τ = 0.0113.
         peak = np.max(logits, axis=axis, keepdims=True)
-        weight = np.exp(logits - peak)
+        weight = logits - peak
+        np.exp(weight, out=weight)
         total = np.sum(weight, axis=axis, keepdims=True)
         losses += np.ravel(peak + np.log(total)) / len(axes)
-        pull += weight / (total * len(axes))
+        weight /= total * len(axes)
+        pull += weight
     positive = np.diagonal(pull) - 1
     pull *= repulsion
     np.fill_diagonal(pull, positive)

@@ -46,9 +46,18 @@ def adamw(
     """
     beta1, beta2 = betas
     steps = moments.steps + 1
-    mean = beta1 * moments.mean + (1 - beta1) * gradient
-    square = beta2 * moments.square + (1 - beta2) * gradient**2
+    # Three new vectors and one to work in: a temporary each would cost more than the arithmetic.
+    mean, square, room = beta1 * moments.mean, beta2 * moments.square, np.empty_like(gradient)
+    mean += np.multiply(1 - beta1, gradient, out=room)
+    np.multiply(gradient, gradient, out=room)
+    square += np.multiply(1 - beta2, room, out=room)
+    np.divide(square, 1 - beta2**steps, out=room)
+    np.sqrt(room, out=room)
+    room += eps
     update = mean / (1 - beta1**steps)
-    update /= np.sqrt(square / (1 - beta2**steps)) + eps
-    update += weight_decay * decayed * theta
-    return theta - lr * update, Moments(mean, square, steps)
+    update /= room
+    np.multiply(weight_decay, decayed, out=room)
+    room *= theta
+    update += room
+    update *= lr
+    return np.subtract(theta, update, out=update), Moments(mean, square, steps)

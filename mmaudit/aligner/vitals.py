@@ -25,7 +25,7 @@ def vitals(embeddings: Embeddings) -> dict[str, Any]:
     for side, z in zip("xy", embeddings.scored, strict=True):
         row[f"variance_{side}"] = geometry.variance(z).value
         row[f"mean_cosine_{side}"] = geometry.mean_cosine(z).value
-        row[f"effective_rank_{side}"] = geometry.effective_rank(z).value
-        row[f"rankme_{side}"] = geometry.rankme(z).value
+        row[f"effective_rank_{side}"] = geometry.rank(z, "effective_rank")
+        row[f"rankme_{side}"] = geometry.rank(z, "rankme")
         row[f"spectrum_{side}"] = geometry.spectrum(z)[:SPECTRUM].tolist()
     return row

@@ -166,14 +166,14 @@ def exchangeability(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: f
     loss, known, reason = _two_kinds(losses, trusted)
     if reason is not None:
         return inference.undefined(name, reason, len(loss), confidence=confidence, unit="probability")
-    from scipy.stats import betabinom
-
     threshold, null = _tail_threshold(loss[known])
     count, t = int(np.count_nonzero(loss[~known] > threshold)), int(known.sum())
     beyond = round(null * (t + 1))
+    # Summed from the far end: one less the rest would lose a small probability.
+    tail = np.arange(count, len(loss) - t + 1)
     return inference.exact(
         name,
-        float(betabinom.sf(count - 1, len(loss) - t, beyond, t + 1 - beyond)),
+        min(1.0, math.fsum(_beta_binomial(tail, len(loss) - t, beyond, t + 1 - beyond))),
         len(loss) - t,
         confidence=confidence,
         unit="probability",
@@ -237,6 +237,15 @@ def _two_kinds(losses: npt.ArrayLike, trusted: npt.ArrayLike) -> tuple[FloatArra
         bad = int(np.count_nonzero(~np.isfinite(loss)))
         return loss, known, f"{bad} of {len(loss)} losses are not finite numbers"
     return loss, known, None
+
+
+def _beta_binomial(count: IntArray, trials: int, a: float, b: float) -> FloatArray:
+    """Return the probabilities of ``count`` (k,) successes, the chance of one being beta(a, b)."""
+    from scipy.special import betaln
+
+    log_choose = -np.log1p(trials) - betaln(trials - count + 1, count + 1)
+    mass: FloatArray = np.exp(log_choose + betaln(count + a, trials - count + b) - betaln(a, b))
+    return mass
 
 
 def _tail_threshold(trusted: FloatArray) -> tuple[float, float]:

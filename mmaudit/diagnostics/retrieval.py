@@ -8,13 +8,15 @@ encoder that cannot tell its items apart scores chance, and not the answer key's
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mmaudit import inference
-from mmaudit.diagnostics._arrays import FloatArray, blocks, named
+from mmaudit.diagnostics._arrays import FloatArray, named
+from mmaudit.diagnostics._sweep import Mask, Tally, sweep
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
@@ -24,12 +26,11 @@ __all__ = [
     "Ranks",
     "Side",
     "check_depth",
-    "compare",
-    "gallery_counts",
     "group_codes",
     "mean_recall",
     "median_rank",
     "mrr",
+    "nested_ranks",
     "pair_discrimination",
     "ranks",
     "recall",
@@ -37,11 +38,6 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 Side = Literal["forward", "backward"]
-
-TIE = 1e-12
-"""Similarities closer than this, relative to the norms of the rows compared, are equal. A float64 inner
-product of float32 rows errs by about 1e-15 of them, and by how much depends on the block and on the BLAS
-kernel; distinct float32 rows differ by 1e-8."""
 
 DEPTH = 10
 """The largest k that r@k is measured at."""
@@ -154,73 +150,48 @@ def ranks(embeddings: Embeddings, groups: npt.ArrayLike | None = None, block: in
     """Rank the claimed partner of every item among all others, in both directions.
 
     ``groups`` (n,): items of one group are all correct answers, so a query's own group is left out of its
-    wrong candidates (the filtered rank of Bordes et al. 2013). Similarities are float64, ``block`` queries
-    at a time: memory is O(n · block), and no count depends on ``block``. Raises
+    wrong candidates (the filtered rank of Bordes et al. 2013). The counts are those of float64 similarities,
+    taken in float32 where that settles them; ``block`` items of one side meet as many of the other at a time,
+    so memory is O(n + block²) for each thread, and no count depends on ``block``. Raises
     :class:`~mmaudit.errors.InputError` on groups of another length and on a block below one.
     """
-    codes = group_codes(groups, len(embeddings))
-    x, y = embeddings.scored
-    return Ranks(
-        forward=gallery_counts(x, y, codes, block=block),
-        backward=gallery_counts(y, x, codes, block=block),
-        groups=codes,
-        modalities=embeddings.modalities,
-    )
+    return nested_ranks(embeddings, groups, block=block)[0]
 
 
-def gallery_counts(
-    queries: FloatArray,
-    gallery: FloatArray,
-    groups: IntArray,
-    *,
-    within: IntArray | None = None,
+def nested_ranks(
+    embeddings: Embeddings,
+    groups: npt.ArrayLike | None = None,
+    within: Sequence[IntArray] = (),
     block: int = 1024,
-) -> Counts:
-    """Count for each query (row i of ``queries``, (n, d) float64) who beats row i of ``gallery`` (n, d).
+) -> list[Ranks]:
+    """Return the ranks among all candidates and then, in the same pass, among those alike in ``within``.
 
-    Candidates are the rows of other ``groups``, and with ``within`` (n,) only those of the query's own value.
+    Each of ``within`` is (n,) int64: the candidates of a query are those that share its value.
     """
-    n = len(queries)
-    better, ties, candidates = (np.zeros(n, dtype=np.int64) for _ in range(3))
-    wins, rivals, tied = np.zeros(n), [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.bool_)]
-    query_norms, gallery_norms = np.linalg.norm(queries, axis=1), np.linalg.norm(gallery, axis=1)
-    own = np.einsum("ij,ij->i", queries, gallery)
-    for rows in blocks(n, block):
-        allowed = groups[rows, None] != groups
-        if within is not None:
-            allowed &= within[rows, None] == within
-        larger = np.maximum(gallery_norms[rows, None], gallery_norms)
-        above, level = compare(queries[rows] @ gallery.T, own[rows, None], query_norms[rows, None] * larger)
-        above &= allowed
-        level &= allowed
-        better[rows] = np.count_nonzero(above, axis=1)
-        ties[rows] = np.count_nonzero(level, axis=1)
-        candidates[rows] = np.count_nonzero(allowed, axis=1)
-        wins += np.count_nonzero(above, axis=0) + np.count_nonzero(level, axis=0) / 2
-        near = np.flatnonzero((better[rows] <= DEPTH) & (ties[rows] <= DEPTH))
-        query, candidate = np.nonzero(above[near] | level[near])
-        rivals.append(np.stack([rows.start + near[query], candidate], axis=1))
-        tied.append(level[near[query], candidate])
-    return Counts(better, ties, candidates, wins, np.concatenate(rivals), np.concatenate(tied))
+    codes = group_codes(groups, len(embeddings))
+    masks = [Mask(codes), *(Mask(codes, value) for value in within)]
+    return [
+        Ranks(
+            forward=_counts(forward, mask),
+            backward=_counts(backward, mask),
+            groups=codes,
+            modalities=embeddings.modalities,
+        )
+        for mask, (forward, backward) in zip(
+            masks, sweep(embeddings, masks, depth=DEPTH, block=block), strict=True
+        )
+    ]
+
+
+def _counts(tally: Tally, mask: Mask) -> Counts:
+    rivals, tied = tally.rivals()
+    return Counts(tally.better, tally.ties, mask.candidates, tally.beaten / 2, rivals, tied)
 
 
 def check_depth(k: int) -> None:
     """Raise :class:`~mmaudit.errors.InputError` on a k that r@k is not measured at."""
     if not 1 <= k <= DEPTH:
         raise InputError(f"r@{k} is not measured; give a k from 1 to {DEPTH}")
-
-
-def compare(
-    similarity: FloatArray, own: FloatArray, scale: FloatArray
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return where ``similarity`` is above ``own`` and where it is level with it.
-
-    ``scale`` is the product of the norms of the rows compared; all three broadcast together.
-    """
-    difference = similarity - own
-    tolerance = TIE * scale
-    above = difference > tolerance
-    return above, (difference >= -tolerance) & ~above
 
 
 def recall(ranks: Ranks, k: int = 1, direction: Side = "forward", confidence: float = 0.95) -> Measurement:

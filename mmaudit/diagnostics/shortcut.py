@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray
-from mmaudit.diagnostics.retrieval import Ranks, check_depth, compare, gallery_counts, group_codes
+from mmaudit.diagnostics._sweep import compare
+from mmaudit.diagnostics.retrieval import Ranks, check_depth, group_codes, nested_ranks
 from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
@@ -137,12 +138,10 @@ def matched_negative_drop(
     if values.shape != (n,):
         raise InputError(f"nuisance has shape {values.shape}; expected ({n},), one value a pair")
     within = np.unique(values, return_inverse=True)[1].reshape(n).astype(np.int64)
-    x, y = embeddings.scored
     drop, interactions = np.zeros(n), []
     matched_count = np.zeros(n, dtype=np.int64)
-    for queries, gallery in ((x, y), (y, x)):
-        everyone = gallery_counts(queries, gallery, codes, block=block)
-        matched = gallery_counts(queries, gallery, codes, within=within, block=block)
+    both = nested_ranks(embeddings, codes, [within], block)
+    for everyone, matched in zip(*((r.forward, r.backward) for r in both), strict=True):
         matched_count = matched.candidates
         candidates = everyone.candidates
         random_hits = _subset_hits(everyone.better, everyone.ties, candidates, matched_count, k)
@@ -198,15 +197,30 @@ def _subset_hits(
     With ties broken at random, better + j candidates are ahead for j uniform on 0 .. ties, and the partner is
     a hit when fewer than k of them are drawn.
     """
-    from scipy.stats import hypergeom
-
     hits = np.zeros(len(better))
     sizes, which = np.unique(np.stack([candidates, drawn], axis=1), axis=0, return_inverse=True)
     for row, (total, subset) in enumerate(sizes):
         members = np.flatnonzero(which.reshape(-1) == row)
-        ahead = hypergeom.cdf(k - 1, total, np.arange(total + 1), subset)
+        ahead = _fewer_than(k, int(total), int(subset))
         cumulative = np.concatenate([[0.0], np.cumsum(ahead)])
         first = better[members]
         last = first + ties[members] + 1
         hits[members] = (cumulative[last] - cumulative[first]) / (last - first)
     return np.clip(hits, 0.0, 1.0)
+
+
+def _fewer_than(k: int, total: int, drawn: int) -> FloatArray:
+    """Return (total + 1,): the probability that fewer than ``k`` of a items are drawn, for a = 0 .. total.
+
+    Hypergeometric, m drawn of t: P(j) = C(a, j) Π_{i<j} (m − i)/(t − i) Π_{i<a−j} (t − m − i)/(t − j − i).
+    No factor is negative, so nothing cancels.
+    """
+    chance = np.zeros(total + 1)
+    among = np.ones(total + 1)  # C(a, j) Π_{i<j} (m − i)/(t − i), by a
+    items = np.arange(total + 1)
+    for j in range(min(k, drawn + 1)):
+        left_out = np.arange(total - j)
+        spared = np.cumprod(np.maximum(total - drawn - left_out, 0) / (total - j - left_out))
+        chance[j:] += among[j:] * np.concatenate([[1.0], spared])
+        among = among * (items - j) / (j + 1) * ((drawn - j) / max(1, total - j))
+    return np.minimum(chance, 1.0)

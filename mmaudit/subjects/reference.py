@@ -23,6 +23,7 @@ Features = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 
 
+@functools.lru_cache(maxsize=2)
 def reference_world(seed: int = DEFAULT_SEED) -> World:
     """Return the standard world under ``seed``."""
     return build(dataclasses.replace(world_preset("standard"), seed=seed))
@@ -76,6 +77,7 @@ def subject_of(trained: TrainedAligner, world: World, **fields: Any) -> Subject:
     )
 
 
+@functools.lru_cache(maxsize=4)
 def _claimed(world: World, split: str) -> tuple[Features, Features]:
     """Return image features and the text features claimed for them."""
     return world.items.image_features(world.splits[split]), world.items.text_features(world.partner(split))

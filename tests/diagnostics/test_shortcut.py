@@ -2,8 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from mmaudit import inference
+from mmaudit.diagnostics import shortcut
 from mmaudit.diagnostics.retrieval import ranks
 from mmaudit.diagnostics.shortcut import (
     blind_baseline,
@@ -32,6 +34,14 @@ def marked(shared, n=160, values=8, seed=0, noise=0.5):
     marker = shared * np.eye(values, 12)[nuisance]
     x, y = (latent + marker + noise * rng.normal(size=latent.shape) for _ in range(2))
     return Embeddings(x.astype(np.float32), y.astype(np.float32)), nuisance
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 10])
+def test_the_chance_of_few_drawn_is_that_of_scipy(k):
+    for total in (1, 2, 9, 150, 2000):
+        for drawn in sorted({0, 1, min(3, total), total // 2, total - 1, total}):
+            expected = scipy.stats.hypergeom(total, np.arange(total + 1), drawn).cdf(k - 1)
+            np.testing.assert_allclose(shortcut._fewer_than(k, total, drawn), expected, rtol=1e-9, atol=1e-13)
 
 
 def test_twins_without_a_shortcut_are_found_at_chance_and_with_one_above():

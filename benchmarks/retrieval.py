@@ -1,0 +1,145 @@
+"""Full ranks of both directions beside one bare matrix product and beside what else is at hand.
+
+Usage: python benchmarks/retrieval.py [--items N ...] [--width D] [--rounds R]
+
+All are run in turn, R rounds after a warm-up, and the medians are printed with their ratios to the product.
+Rivals that are not installed are left out: faiss (faiss-cpu), torch. The notebook's argsort and torch's whole
+matrix are run up to 10 000 items, since both need several matrices of n² entries. Memory is the peak of a
+process of its own less what it held with the embeddings loaded.
+"""
+
+import argparse
+import importlib.util
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mmaudit.diagnostics import mean_recall, ranks
+from mmaudit.embeddings import Embeddings
+from mmaudit.seeds import generator
+
+WHOLE = 10_000
+"""The most items that rivals of several whole matrices are run with."""
+
+NOISE = {"good": 1.6, "middling": 2.4, "chance": 30.0}
+"""Standard deviation of each side's own part beside the shared one."""
+
+
+def pairs(n: int, d: int, noise: float) -> Embeddings:
+    """Return pairs that share a normal part in d dimensions, float32."""
+    rng = generator(7, f"benchmark of retrieval {n} {d}")
+    shared, x, y = (rng.standard_normal((n, d), np.float32) for _ in range(3))
+    for own in (x, y):
+        own *= np.float32(noise)
+        own += shared
+    return Embeddings(x, y)
+
+
+def units(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides normalised in float32, which is not timed."""
+    return tuple(z / np.linalg.norm(z, axis=1, keepdims=True) for z in (embeddings.x, embeddings.y))
+
+
+def rivals(embeddings: Embeddings) -> dict[str, Callable[[], object]]:
+    """Return what is measured, by name."""
+    n = len(embeddings)
+    x, y = units(embeddings)
+    product = np.empty((n, n), np.float32)
+    measured: dict[str, Callable[[], object]] = {
+        "one float32 product": lambda: np.matmul(x, y.T, out=product),
+        "mmaudit, full ranks both ways": lambda: ranks(embeddings),
+    }
+    if importlib.util.find_spec("faiss"):
+        import faiss
+
+        def search() -> None:
+            for gallery, queries in ((x, y), (y, x)):
+                index = faiss.IndexFlatIP(gallery.shape[1])
+                index.add(gallery)
+                index.search(queries, 10)
+
+        measured["faiss flat, top 10 both ways"] = search
+    if n <= WHOLE:
+
+        def argsort() -> None:
+            for a, b in ((x, y), (y, x)):
+                order = np.argsort(-(a @ b.T), axis=1)
+                (order == np.arange(n)[:, None]).argmax(axis=1)
+
+        measured["the notebook's argsort both ways"] = argsort
+    if n <= WHOLE and importlib.util.find_spec("torch"):
+        import torch
+
+        first, second = torch.from_numpy(x), torch.from_numpy(y)
+
+        def topk() -> None:
+            similarity = first @ second.T
+            for matrix in (similarity, similarity.T):
+                matrix.topk(10, dim=1)
+
+        measured["torch, whole matrix, top 10 both ways"] = topk
+    return measured
+
+
+def compare(n: int, d: int, kind: str, rounds: int) -> None:
+    """Print medians and ratios for one number of items."""
+    embeddings = pairs(n, d, NOISE[kind])
+    measured = rivals(embeddings)
+    seconds: dict[str, list[float]] = {name: [] for name in measured}
+    for turn in range(rounds + 1):
+        for name, run in measured.items():
+            start = time.perf_counter()
+            run()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    print(f"\n{n} items, {d} wide, {kind} encoder: r@1 = {mean_recall(ranks(embeddings)).value:.3f}")
+    base = statistics.median(seconds["one float32 product"])
+    for name, taken in seconds.items():
+        middle = statistics.median(taken)
+        print(f"  {name:42} {middle:8.3f} s   x {middle / base:6.2f}   (best {min(taken):.3f} s)")
+
+
+def resident() -> float:
+    """Return the MB this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def memory(n: int, d: int, kind: str) -> None:
+    """Print the peak of :func:`mmaudit.diagnostics.ranks` beyond the embeddings, in MB."""
+    embeddings = pairs(n, d, NOISE[kind])
+    ranks(embeddings.take(np.arange(2048)))
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident()
+    ranks(embeddings)
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    print(f"  memory, {kind} encoder: {peak - before:.0f} MB beyond the {2 * n * d * 4 / 2**20:.0f} MB given")
+
+
+def main() -> None:
+    """Compare at each number of items."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 30_000])
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", choices=NOISE, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    for n in given.items:
+        if given.memory:
+            memory(n, given.width, given.memory)
+            continue
+        for kind in NOISE:
+            compare(n, given.width, kind, given.rounds)
+            size = ["--items", str(n), "--width", str(given.width)]
+            subprocess.run([sys.executable, __file__, *size, "--memory", kind], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from mmaudit.diagnostics import _sweep
+from mmaudit.diagnostics.retrieval import DEPTH, nested_ranks, ranks
+from mmaudit.embeddings import Embeddings
+from mmaudit.seeds import generator
+
+
+def dense(embeddings, groups, within=None):
+    """Count by whole float64 matrices: better, ties, candidates, wins and rivals of both directions."""
+    x, y = embeddings.scored
+    allowed = groups[:, None] != groups
+    if within is not None:
+        allowed &= within[:, None] == within
+    sides = []
+    for queries, gallery in ((x, y), (y, x)):
+        norms = np.linalg.norm(gallery, axis=1)
+        scale = np.linalg.norm(queries, axis=1)[:, None] * np.maximum(norms[:, None], norms)
+        difference = queries @ gallery.T - np.einsum("ij,ij->i", queries, gallery)[:, None]
+        above = (difference > 1e-12 * scale) & allowed
+        level = (np.abs(difference) <= 1e-12 * scale) & allowed
+        better, ties = above.sum(axis=1), level.sum(axis=1)
+        few = (better <= DEPTH) & (ties <= DEPTH)
+        rivals = np.argwhere((above | level) & few[:, None])
+        sides.append(
+            {
+                "better": better,
+                "ties": ties,
+                "candidates": allowed.sum(axis=1),
+                "wins": above.sum(axis=0) + level.sum(axis=0) / 2,
+                "rivals": rivals,
+                "tied": level[rivals[:, 0], rivals[:, 1]],
+            }
+        )
+    return sides
+
+
+def same(measured, expected):
+    for counts, side in zip((measured.forward, measured.backward), expected, strict=True):
+        for name, values in side.items():
+            np.testing.assert_array_equal(getattr(counts, name), values, err_msg=name)
+
+
+def drawn(rng, n, d, kind):
+    """Return x and y (n, d) of one of the geometries that float32 has trouble with."""
+    latent = rng.normal(size=(n, d))
+    x, y = latent + rng.normal(size=(n, d)), latent + rng.normal(size=(n, d))
+    if kind == "collapsed":
+        x, y = 1 + 1e-4 * x, 1 + 1e-4 * y
+    elif kind == "repeated":
+        x, y = (np.round(z[rng.integers(0, max(1, n // 3), n)]) for z in (x, y))
+    elif kind == "empty rows":
+        x[rng.random(n) < 0.3], y[rng.random(n) < 0.3] = 0, 0
+    elif kind == "long and short":
+        x, y = (z * 10 ** rng.uniform(-44, 36, size=(n, 1)) for z in (x, y))
+    elif kind == "huge":
+        x, y = x * 1e37, y * 1e37
+    elif kind == "tiny":
+        x, y = x * 1e-41, y * 1e-41
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+KINDS = ["plain", "collapsed", "repeated", "empty rows", "long and short", "huge", "tiny"]
+
+
+@settings(max_examples=100, deadline=None, phases=[Phase.generate])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 70),
+    d=st.integers(1, 40),
+    kind=st.sampled_from(KINDS),
+    similarity=st.sampled_from(["cosine", "dot"]),
+    grouping=st.sampled_from(["own", "some", "all"]),
+    block=st.sampled_from([1, 13, 16, 64, 1024]),
+)
+def test_counts_are_those_of_dense_float64_matrices(seed, n, d, kind, similarity, grouping, block):
+    rng = generator(seed, "sweep")
+    embeddings = Embeddings(*drawn(rng, n, d, kind), similarity=similarity)
+    groups = {"own": np.arange(n), "some": rng.integers(0, n, n), "all": np.zeros(n, int)}[grouping]
+    within = rng.integers(0, 3, n)
+    everyone, alike = nested_ranks(embeddings, groups, [within], block)
+    codes = np.unique(groups, return_inverse=True)[1]
+    same(everyone, dense(embeddings, codes))
+    same(alike, dense(embeddings, codes, within))
+
+
+@pytest.mark.parametrize("kind", ["plain", "collapsed", "repeated"])
+def test_threads_and_blocks_change_nothing(kind, monkeypatch):
+    monkeypatch.setattr(_sweep, "_SMALL", 0)
+    monkeypatch.setattr(_sweep, "_TASK_BYTES", 4 * 16 * 37)
+    embeddings = Embeddings(*drawn(generator(0, kind), 300, 16, kind))
+    expected = dense(embeddings, np.arange(300))
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(_sweep, "cores", lambda threads=threads: threads)
+        for block in (64, 300):
+            same(ranks(embeddings, block=block), expected)
+
+
+def close(n=200, d=512, step=3e-8):
+    """Return pairs whose rivals float64 tells apart from the partners, and float32 does not."""
+    rng = generator(1, "close")
+    x = rng.normal(size=(n, d))
+    y = x.copy()
+    y[1::2] = y[::2] * (1 + step * rng.normal(size=(n // 2, d)))
+    x[1::2] = x[::2]
+    return Embeddings(x.astype(np.float32), y.astype(np.float32))
+
+
+def test_what_float32_cannot_tell_is_told_by_float64():
+    embeddings = close()
+    same(ranks(embeddings), dense(embeddings, np.arange(200)))
+    x, y = (z.astype(np.float32) for z in embeddings.scored)
+    similarity = x @ y.T
+    single = (similarity > np.diag(similarity)[:, None]).sum(axis=1)
+    assert (single != ranks(embeddings).forward.better).any()
+
+
+def test_without_the_error_bound_the_counts_would_be_wrong(monkeypatch):
+    embeddings = close()
+    monkeypatch.setattr(_sweep, "_SINGLE", 0.0)
+    monkeypatch.setattr(_sweep, "_UNDERFLOW", 0.0)
+    with pytest.raises(AssertionError):
+        same(ranks(embeddings), dense(embeddings, np.arange(200)))
+
+
+def test_the_bound_holds_for_the_worst_order_of_summation():
+    # One product after another, each rounded: no BLAS does worse. All terms of one sign let errors add up.
+    rng = generator(2, "bound")
+    for d in (8, 64, 512):
+        z = np.abs(rng.normal(size=(200, d))).astype(np.float32)
+        pairs = _sweep._Pairs(Embeddings(z[:100], z[100:]), 1)
+        first, second = pairs.x.single(slice(0, 100)), pairs.y.single(slice(0, 100))
+        total = np.zeros(100, dtype=np.float32)
+        for k in range(d):
+            total += first[:, k] * second[:, k]
+        low, high = pairs.limits[0]
+        assert (total > low).all()
+        assert (total <= high).all()
+        assert (high - low).max() < 4 * (d + 8) * 2.0**-24
+
+
+def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(monkeypatch):
+    whole, listed = [], []
+    exact, settle = _sweep._exact, _sweep._settle
+    monkeypatch.setattr(_sweep, "_exact", lambda *a: (whole.append(a), exact(*a)))
+    monkeypatch.setattr(_sweep, "_settle", lambda *a: (listed.append(len(a[2])), settle(*a)))
+    ranks(Embeddings(*drawn(generator(3, "doubt"), 300, 16, "plain")))
+    assert not whole
+    assert sum(listed) < 100
+    ranks(Embeddings(*drawn(generator(3, "doubt"), 300, 16, "collapsed")))
+    assert whole
