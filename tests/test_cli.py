@@ -30,7 +30,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         environment={
             "python": {"version": "3.11.9", "implementation": "CPython"},
             "platform": {"system": "Linux", "machine": "x86_64", "byte_order": "little"},
-            "hardware": {"processor": "8-bit", "logical_processors": 2},
+            "hardware": {
+                "processor": "8-bit",
+                "logical_processors": 2,
+                "memory_mib": None,
+                "accelerators": [],
+            },
             "packages": {},
             "blas": [],
         },

@@ -97,7 +97,7 @@ def side_of(contents: Contents) -> Side:
             raise InputError(f"{len(served)} embeddings for {dataset['pairs']} pairs")
         return Side(
             subject=str(subject["name"]),
-            version=str(documents["environment.json"]["packages"].get("mmaudit", "unknown")),
+            version=documents["environment.json"]["packages"].get("mmaudit", {}).get("version", "unknown"),
             conditions=conditions,
             outcomes=tuple(Outcome.from_record(row) for row in documents["outcomes.json"]["outcomes"]),
             embeddings=served,

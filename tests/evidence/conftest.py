@@ -84,8 +84,13 @@ def evidence() -> RunEvidence:
         environment={
             "python": {"version": "3.11.9", "implementation": "CPython"},
             "platform": {"system": "Linux", "machine": "x86_64", "byte_order": "little"},
-            "hardware": {"processor": "8-bit", "logical_processors": 2},
-            "packages": {"numpy": "2.4.6"},
+            "hardware": {
+                "processor": "8-bit",
+                "logical_processors": 2,
+                "memory_mib": 64,
+                "accelerators": [{"name": "Some GPU", "memory_mib": None, "driver": None}],
+            },
+            "packages": {"numpy": {"version": "2.4.6", "licence": None}},
             "blas": [],
         },
         dataset={"name": "world", "n": 400},

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import struct
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -446,12 +447,16 @@ def test_many_random_mutations_of_the_archive_are_all_refused(
     tmp_path: Path,
 ) -> None:
     """MMAUDIT_FUZZ sets how many mutations are tried on each of the two archives."""
+    resource = pytest.importorskip(
+        "resource", reason="this platform does not tell a process's peak of memory"
+    )
     bundle = write(tmp_path, documents(evidence, extra), run_info, key=key if signed else None)
     public = key.public if signed else None
     good = bundle.archive.read_bytes()
     rng = random.Random(20260131)
     path = tmp_path / "x.zip"
     structure = [*range(64), *range(good.index(b"PK\1\2"), len(good))]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(int(os.environ.get("MMAUDIT_FUZZ", "400"))):
         data = bytearray(good)
         for _ in range(rng.choice((1, 1, 2, 8))):
@@ -468,6 +473,8 @@ def test_many_random_mutations_of_the_archive_are_all_refused(
                 data[at : at + 20] = good[start : start + 20]
         path.write_bytes(data)
         assert verify(path, key=public).intact == (data == good)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert peak < 256 * (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def test_random_edits_under_a_matching_manifest_never_raise_and_never_keep_the_digest(
