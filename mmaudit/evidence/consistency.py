@@ -120,6 +120,8 @@ def verdict_contradiction(row: Record, alpha: float | None) -> str | None:
     breach = value is not None and limit is not None and not _inside(value, limit)
     adjusted = row["p_adjusted"]
     decided = None if adjusted is None or alpha is None else adjusted <= alpha
+    if row["control"] is not None and _misplaced(row["control"]):
+        return "has a control whose severity is not the smallest of its doses that was rejected"
     faults = {
         None: [("is a notice but has a limit", limit is not None)],
         "NOT EVIDENCED": [
@@ -140,6 +142,12 @@ def verdict_contradiction(row: Record, alpha: float | None) -> str | None:
         "INCONCLUSIVE": [("is INCONCLUSIVE although its p-value decides", breach and decided is True)],
     }
     return next((fault for fault, found in faults[verdict] if found), None)
+
+
+def _misplaced(control: Record) -> bool:
+    """Whether the doses tried, where they are told, tell another severity than the control does."""
+    rejected = [dose["severity"] for dose in control["doses"] if dose["rejected"]]
+    return bool(control["doses"]) and (not rejected or min(rejected) != control["severity"])
 
 
 def _within(measurement: Record, limit: Record) -> bool:

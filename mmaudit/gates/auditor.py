@@ -16,7 +16,7 @@ from mmaudit.gates.check import Check, Damage
 from mmaudit.gates.controls import smallest
 from mmaudit.gates.decide import Decision, decide
 from mmaudit.gates.material import Material
-from mmaudit.gates.outcome import Control, Limit, Outcome, Verdict
+from mmaudit.gates.outcome import Control, Dose, Limit, Outcome, Verdict
 from mmaudit.gates.store import Store
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
@@ -196,7 +196,11 @@ class Auditor:
             )
         damaged, decision = tried[severity]
         return Control(
-            damage=damage.name, severity=severity, value=decision.measurement.value, harm=_harm(case, damaged)
+            damage=damage.name,
+            severity=severity,
+            value=decision.measurement.value,
+            harm=_harm(case, damaged),
+            doses=tuple(_dose(each, tried[each][1]) for each in sorted(tried)),
         )
 
     def _broken(self, check: Check, limit: Limit | None, why: str) -> Outcome:
@@ -284,6 +288,17 @@ class Auditor:
             )
         why = f"no gate rejects it: {n} pairs are too few, or a limit of your own is too wide"
         return Outcome(**fields, verdict=Verdict.INCONCLUSIVE, reason=why)
+
+
+def _dose(severity: float, decision: Decision) -> Dose:
+    m = decision.measurement
+    return Dose(
+        severity=severity,
+        value=m.value,
+        low=m.low,
+        high=m.high,
+        rejected=decision.verdict is Verdict.REJECT,
+    )
 
 
 def _harm(before: Case, after: Case) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from mmaudit.measurement import Measurement
 
-__all__ = ["Control", "Limit", "LimitKind", "Outcome", "Verdict"]
+__all__ = ["Control", "Dose", "Limit", "LimitKind", "Outcome", "Verdict"]
 
 LimitKind = Literal["field", "reference", "user"]
 
@@ -42,18 +42,35 @@ class Limit:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Dose:
+    """One severity of a planted damage that was tried: what the gate measured there, and whether it rejected.
+
+    ``value`` with its interval ``[low, high]`` is what decided; ``None`` where the damage left nothing to
+    measure.
+    """
+
+    severity: float
+    value: float | None
+    low: float | None
+    high: float | None
+    rejected: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Control:
     """The positive control of one accepted gate: damage planted in this very subject until it rejects.
 
     ``severity`` in [0, 1] is the smallest one tried at which the gate rejects; ``value`` is what the gate
     measured there and ``harm`` the r@1 (mean of both directions) lost there, ``None`` where retrieval is
-    not what the damage touches.
+    not what the damage touches. ``doses`` are all that were tried, by severity: the response of this gate to
+    its damage on this subject, coarse as the search for the smallest one left it.
     """
 
     damage: str
     severity: float
     value: float | None
     harm: float | None
+    doses: tuple[Dose, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +108,8 @@ class Outcome:
         row["measurement"] = None if self.measurement is None else self.measurement.record()
         row["others"] = [m.record() for m in self.others]
         row["access"] = list(self.access)
+        if self.control is not None:
+            row["control"]["doses"] = list(row["control"]["doses"])
         return row
 
     @classmethod
@@ -105,6 +124,7 @@ class Outcome:
         if fields["limit"] is not None:
             fields["limit"] = Limit(**fields["limit"])
         if fields["control"] is not None:
-            fields["control"] = Control(**fields["control"])
+            control = fields["control"]
+            fields["control"] = Control(**control | {"doses": tuple(Dose(**d) for d in control["doses"])})
         fields["access"] = tuple(fields["access"])
         return cls(**fields)

@@ -4,38 +4,21 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mmaudit.embeddings import Embeddings
-from mmaudit.gates.outcome import Outcome, Verdict
-from mmaudit.report.tables import Cell, Table, figure_data, split_side
-from mmaudit.report.words import interval, number
+from mmaudit.gates.outcome import Outcome
+from mmaudit.report.painters import INK, PAINTERS
+from mmaudit.report.tables import Table, figure_data
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+__all__ = ["draw", "svg", "themed"]
 
-__all__ = ["draw", "svg"]
-
-# Every colour has a contrast of at least 3 to both white and the page's dark ground, so that one transparent
-# file serves both. Blue against vermilion is told apart in every common colour blindness (Okabe & Ito 2008).
-_INK = "#7b7b7b"
-_FIRST, _SECOND = "#2a86c8", "#d55e00"
-_ALLOWED = "#2a86c8"
-_MARKS: dict[str, tuple[str, str]] = {
-    Verdict.ACCEPT.value: ("o", "#14926c"),
-    Verdict.REJECT.value: ("X", "#d55e00"),
-    Verdict.INCONCLUSIVE.value: ("D", "#b07d00"),
-    Verdict.NOT_EVIDENCED.value: ("s", "#7b7b7b"),
-}
 # Matplotlib 3.11 types the keys as literals and older ones as strings.
 _STYLE: dict[Any, Any] = {
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
     "axes.titlesize": 10.5,
     "axes.labelsize": 9.5,
     "axes.spines.top": False,
@@ -49,24 +32,27 @@ _STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "legend.frameon": False,
     "legend.fontsize": 9,
-    "legend.labelcolor": _INK,
+    "legend.labelcolor": INK,
     "lines.linewidth": 1.6,
     "lines.markersize": 4,
     "svg.fonttype": "none",
     "svg.hashsalt": "mmaudit",
-    "text.color": _INK,
+    "text.color": INK,
     # Names come from the user, and a "$" in one would switch to formula setting.
     "text.parse_math": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
 }
 _INDENT = re.compile(rb"\n +")
 # Attributes and path data alone: what stands between tags is the reader's text.
 _DECIMALS = re.compile(rb"(\d\.\d\d)\d+(?=[^<>]*>)")
-_EDGE = 3.0
-"""Half-width of a forest plot's axis, in units of the allowed range; farther values end in an arrow."""
+_STYLED = re.compile(rb'style="([^"<>]*)"(?=[^<>]*>)')
+_NAMED = re.compile(rb' id="([^"<>]*)"(?=[^<>]*>)')
+_REFERRED = re.compile(rb'[("]#([^")<>]*)[")]')
+_THEMED = b":root{--ink:#4b535d}@media (prefers-color-scheme: dark){:root{--ink:#c4cbd4}}"
+"""The ink of either theme of the page: a picture in a page is shown under the theme of the page."""
 
 
 def draw(
@@ -87,15 +73,34 @@ def draw(
 def svg(table: Table) -> bytes:
     """Return one table drawn as SVG bytes, transparent, without a date or any random identifier."""
     with _style():
-        figure = _PAINTERS[table.kind](table)
+        figure = PAINTERS[table.kind](table)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": table.title})
     return _compact(buffer.getvalue())
 
 
+def themed(image: bytes) -> bytes:
+    """Return a plot of :func:`svg` with its ink set by the page's theme: full contrast on light and on dark.
+
+    The file in the bundle keeps one ink between the two, for who knows on what ground it will be shown.
+    """
+    style, end, rest = image.partition(b"</style>")
+    return style.replace(INK.encode(), b"var(--ink)") + (_THEMED + end if end else b"") + rest
+
+
 def _compact(image: bytes) -> bytes:
-    """Return ``image`` without indentation and below the hundredth of a point: the page holds every plot."""
-    return _DECIMALS.sub(rb"\1", _INDENT.sub(b"\n", image))
+    """Return ``image`` in a third of its bytes, for the page holds every plot.
+
+    Indentation, decimals below the hundredth of a point and identifiers that nothing refers to are dropped,
+    and every style is written once, as a class.
+    """
+    image = _DECIMALS.sub(rb"\1", _INDENT.sub(b"\n", image))
+    referred = set(_REFERRED.findall(image))
+    image = _NAMED.sub(lambda m: m[0] if m[1] in referred else b"", image)
+    classes: dict[bytes, bytes] = {}
+    image = _STYLED.sub(lambda m: b'class="%s"' % classes.setdefault(m[1], b"c%d" % len(classes)), image)
+    rules = b"".join(b".%s{%s}" % (name, rule) for rule, name in classes.items())
+    return image.replace(b"</style>", rules + b"</style>", 1)
 
 
 @contextlib.contextmanager
@@ -109,273 +114,3 @@ def _style() -> Iterator[None]:
         # The reader's browser sets the text; that the font used for measuring lacks a glyph is no matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
-
-
-def _figure(width: float, height: float) -> "Figure":
-    """Return an empty figure of so many inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _verdicts(table: Table) -> "Figure":
-    """Draw one row a gate, each on its own axis: the limits lie at -1 and 1, the allowed side is shaded."""
-    rows = table.rows
-    figure = _figure(8.6, 0.9 + 0.3 * len(rows))
-    axes = figure.add_subplot()
-    for y, row in enumerate(rows):
-        _, _, value, low, high, floor, ceiling, _, verdict = row
-        to_axis = _scale([_float(end) for end in (low, high)], _optional(floor), _optional(ceiling))
-        left = -_EDGE if floor is None else -1.0
-        right = _EDGE if ceiling is None else 1.0
-        axes.barh(y, right - left, left=left, height=0.66, color=_ALLOWED, alpha=0.16, linewidth=0)
-        for edge, limit in ((left, floor), (right, ceiling)):
-            if limit is not None:
-                axes.plot([edge, edge], [y - 0.33, y + 0.33], color=_ALLOWED, linewidth=1.2)
-        marker, colour = _MARKS[str(verdict)]
-        ends = [to_axis(_float(end)) for end in (low, high)]
-        shown = np.clip(ends, -_EDGE, _EDGE)
-        axes.plot(shown, [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
-        centre = to_axis(_float(value))
-        if abs(centre) > _EDGE:
-            marker = ">" if centre > 0 else "<"
-        axes.plot(np.clip(centre, -_EDGE, _EDGE), y, marker=marker, color=colour, markersize=7, clip_on=False)
-        _beside(axes, _EDGE, y, str(verdict), color=colour, weight="bold")
-        _beside(axes, _EDGE, y, interval(_optional(value), _optional(low), _optional(high)), offset=108)
-    axes.set_yticks(range(len(rows)), [f"{row[0]}  {row[-2]}" for row in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(-_EDGE, _EDGE)
-    axes.set_xticks([])
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.tick_params(length=0)
-    axes.set_title("shaded: allowed range of each gate (every row has its own axis)")
-    return figure
-
-
-def _beside(axes: "Axes", x: float, y: float, text: str, *, offset: float = 12, **style: Any) -> None:
-    """Write ``text`` so many points to the right of (x, y), where the layout makes room for it."""
-    axes.annotate(
-        text, (x, y), (offset, 0), textcoords="offset points", va="center", annotation_clip=False, **style
-    )
-
-
-def _scale(ends: Sequence[float], floor: float | None, ceiling: float | None) -> Callable[[float], float]:
-    """Return the map of one gate's unit to its axis: limits at -1 and 1.
-
-    A range open on one side has no width of its own; there the farthest end of the interval is put two units
-    from the limit.
-    """
-    if floor is not None and ceiling is not None:
-        half, middle = (ceiling - floor) / 2 or 1.0, (ceiling + floor) / 2
-        return lambda v: (v - middle) / half
-    anchor, limit = (-1.0, floor) if floor is not None else (1.0, ceiling)
-    edge = 0.0 if limit is None else limit
-    unit = max(abs(end - edge) for end in ends) / 2 or 1.0
-    return lambda v: anchor + (v - edge) / unit
-
-
-def _controls(table: Table) -> "Figure":
-    """Draw the least severity rejected as a dot a gate; the further left, the finer the gate."""
-    figure = _figure(8.6, 1.0 + 0.42 * len(table.rows))
-    axes = figure.add_subplot()
-    for y, (_, damage, severity, _, harm) in enumerate(table.rows):
-        x = _float(severity)
-        axes.plot([0, x], [y, y], color=_FIRST, linewidth=1.4)
-        axes.plot(x, y, marker="o", color=_FIRST, markersize=6, clip_on=False)
-        axes.annotate(str(damage), (0, y), (4, 4), textcoords="offset points", va="bottom", fontsize=9)
-        _beside(axes, 1.0, y, f"≥ {x:g}")
-        if harm is not None:
-            _beside(axes, 1.0, y, f"r@1 {-_float(harm):+.3f}", offset=68)
-    axes.set_yticks(range(len(table.rows)), [str(row[0]) for row in table.rows])
-    axes.set_ylim(len(table.rows) - 0.5, -0.8)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("least severity of the planted damage that the gate rejects (0 nothing, 1 everything)")
-    axes.grid(axis="x", color=_INK, alpha=0.25, linewidth=0.6)
-    axes.tick_params(axis="y", length=0)
-    return figure
-
-
-def _heatmap(table: Table) -> "Figure":
-    """Draw the similarities as an embedded image of one pixel a pair."""
-    values = np.array([row[1:] for row in table.rows], dtype=np.float64)
-    low, high = float(values.min()), float(values.max())
-    figure = _figure(5.4, 4.6)
-    axes = figure.add_subplot()
-    image = axes.imshow(
-        values, cmap="viridis", interpolation="none", vmin=low, vmax=high if high > low else low + 1
-    )
-    bar = figure.colorbar(image, ax=axes, shrink=0.85)
-    bar.outline.set_visible(False)
-    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    axes.set_title(table.title)
-    return figure
-
-
-def _norms(table: Table) -> "Figure":
-    """Draw the histogram of norms; equal norms as one bar at their value."""
-    figure = _figure(5.4, 3.2)
-    axes = figure.add_subplot()
-    if len(table.rows) == 1:
-        norm, _, items = map(_float, table.rows[0])
-        axes.bar([number(norm)], [items], width=0.2, color=_FIRST)
-        axes.set_xlim(-1, 1)
-    else:
-        left, right, items_by_bin = (np.array(c, dtype=np.float64) for c in zip(*table.rows, strict=True))
-        axes.bar(left, items_by_bin, width=right - left, align="edge", color=_FIRST, alpha=0.85)
-    axes.set_xlabel("L2 norm")
-    axes.set_ylabel("items")
-    axes.set_title(table.title)
-    return figure
-
-
-def _spectra(table: Table) -> "Figure":
-    """Draw both eigenvalue spectra, log-log."""
-    figure = _figure(5.4, 3.8)
-    axes = figure.add_subplot()
-    for column, (marker, colour, dash) in enumerate(_SERIES, start=1):
-        points = [(_float(row[0]), _float(row[column])) for row in table.rows if row[column] is not None]
-        if points:
-            label = table.columns[column]
-            axes.plot(*zip(*points, strict=True), marker=marker, color=colour, linestyle=dash, label=label)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    # The default labels of a log axis are formulae.
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda v, _: f"{v:g}")
-        axis.set_minor_formatter(lambda _, __: "")
-    axes.set_xlabel("k")
-    axes.set_ylabel("eigenvalue λ(k)")
-    axes.set_title(table.title)
-    axes.grid(color=_INK, alpha=0.2, linewidth=0.6)
-    axes.legend()
-    return figure
-
-
-def _ranks(table: Table) -> "Figure":
-    """Draw where the claimed pair stands among all candidates, both directions."""
-    figure = _figure(5.4, 3.4)
-    axes = figure.add_subplot()
-    left, right, forward, backward = (np.array(c, dtype=np.float64) for c in zip(*table.rows, strict=True))
-    edges = np.append(left, right[-1])
-    axes.stairs(forward, edges, color=_FIRST, linewidth=2, label=table.columns[2])
-    axes.stairs(backward, edges, color=_SECOND, linewidth=2, linestyle=(0, (4, 2)), label=table.columns[3])
-    axes.set_xlim(0, 1)
-    # Wrong pairs are a few spread evenly beside many at the left; a linear axis would hide them.
-    axes.set_yscale("symlog", linthresh=1)
-    axes.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("share of candidates closer than the claimed pair")
-    axes.set_ylabel("queries")
-    axes.set_title(table.title)
-    axes.legend()
-    return figure
-
-
-def _history(table: Table) -> "Figure":
-    """Draw one small plot a quantity; the two modalities, or directions, of one quantity share it."""
-    panels: dict[str, list[tuple[int, str]]] = {}
-    for column, name in enumerate(table.columns[1:], start=1):
-        base, side = split_side(name)
-        panels.setdefault(base, []).append((column, side))
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
-    figure = _figure(2.9 * across, 2.2 * down)
-    epochs = [_float(row[0]) for row in table.rows]
-    for position, (base, members) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(down, across, position)
-        for i, (column, side) in enumerate(members):
-            marker, colour, dash = _SERIES[i % len(_SERIES)]
-            points = [
-                (e, _float(row[column]))
-                for e, row in zip(epochs, table.rows, strict=True)
-                if row[column] is not None
-            ]
-            every = -(-len(points) // 10)
-            style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": dash, "markevery": every}
-            axes.plot(*zip(*points, strict=True), label=side or None, **style)
-        axes.set_title(_TITLES.get(base, base.replace("_", " ")))
-        axes.locator_params(nbins=4)
-        if any(side for _, side in members):
-            axes.legend()
-        if position > len(panels) - across:
-            axes.set_xlabel("epoch")
-    figure.suptitle(table.title, color=_INK)
-    return figure
-
-
-def _conditions(table: Table) -> "Figure":
-    """Draw one panel a quantity, each on its own axis: every condition with its interval."""
-    panels = dict.fromkeys(str(row[0]) for row in table.rows)
-    names = list(dict.fromkeys(str(row[1]) for row in table.rows))
-    figure = _figure(2.6 + 3.0 * len(panels), 1.1 + 0.27 * len(names))
-    for position, panel in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, len(panels), position)
-        rows = [row for row in table.rows if row[0] == panel]
-        at = [names.index(str(row[1])) for row in rows]
-        value, low, high = (np.array([_float(row[i]) for row in rows]) for i in (2, 3, 4))
-        # One line for all: a figure of an element a row is three times as large.
-        axes.errorbar(
-            value, at, xerr=[value - low, high - value], fmt="o", color=_FIRST, markersize=5, elinewidth=2.2
-        )
-        axes.axvline(0, color=_INK, linewidth=0.8)
-        if position == 1:
-            axes.set_yticks(range(len(names)), names)
-        else:
-            axes.set_yticks([])
-        axes.locator_params(axis="x", nbins=3)
-        axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_title(panel)
-        axes.grid(axis="x", color=_INK, alpha=0.25, linewidth=0.6)
-        axes.tick_params(axis="y", length=0)
-    figure.suptitle(table.title, color=_INK)
-    return figure
-
-
-def _doses(table: Table) -> "Figure":
-    """Draw one panel a dial: what is measured against how far it is turned, with intervals."""
-    panels = list(dict.fromkeys(str(row[0]) for row in table.rows))
-    across = min(2, len(panels))
-    figure = _figure(4.3 * across, 3.2 * -(-len(panels) // across))
-    for position, panel in enumerate(panels, start=1):
-        axes = figure.add_subplot(-(-len(panels) // across), across, position)
-        rows = [row for row in table.rows if row[0] == panel]
-        for i, series in enumerate(dict.fromkeys(str(row[1]) for row in rows)):
-            marker, colour, dash = _SERIES[i % len(_SERIES)]
-            points = [tuple(map(_float, row[2:])) for row in rows if row[1] == series]
-            at, value, low, high = (np.array(column) for column in zip(*points, strict=True))
-            style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": dash}
-            axes.errorbar(at, value, yerr=[value - low, high - value], label=series, **style)
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-        axes.locator_params(nbins=3)
-        axes.set_xlabel(panel)
-        axes.grid(axis="y", color=_INK, alpha=0.2, linewidth=0.6)
-        if len({row[1] for row in rows}) > 1:
-            axes.legend()
-    figure.suptitle(table.title, color=_INK)
-    return figure
-
-
-_SERIES = (("o", _FIRST, "-"), ("s", _SECOND, "--"))
-_TITLES = {"r1": "recall@1", "rankme": "RankMe"}
-
-
-def _float(cell: Cell) -> float:
-    """Return a cell that is known to hold a number."""
-    return float(cell) if cell is not None else float("nan")
-
-
-def _optional(cell: Cell) -> float | None:
-    return None if cell is None else float(cell)
-
-
-_PAINTERS: dict[str, Callable[[Table], "Figure"]] = {
-    "verdicts": _verdicts,
-    "controls": _controls,
-    "heatmap": _heatmap,
-    "norms": _norms,
-    "spectra": _spectra,
-    "ranks": _ranks,
-    "history": _history,
-    "conditions": _conditions,
-    "doses": _doses,
-}

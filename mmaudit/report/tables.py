@@ -12,13 +12,14 @@ import numpy.typing as npt
 from mmaudit.embeddings import Embeddings
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure
-from mmaudit.report.words import allowed, plain, verdict_word
+from mmaudit.report.words import allowed, count, plain, verdict_word
 
 __all__ = ["Cell", "Kind", "Table", "figure_data", "split_side"]
 
 Cell = str | int | float | None
 Kind = Literal[
-    "verdicts", "controls", "heatmap", "ranks", "norms", "spectra", "history", "conditions", "doses"
+    "verdicts", "controls", "responses", "heatmap", "ranks", "norms", "spectra", "history", "conditions",
+    "doses",
 ]  # fmt: skip
 """What a table is drawn as; in the order in which a report shows them."""
 Matrix = npt.NDArray[np.float64]
@@ -63,6 +64,7 @@ def figure_data(
     tables = {
         "verdicts": _verdicts(outcomes),
         "controls": _controls(outcomes),
+        "dose_response": _responses(outcomes),
         "training_history": _history(history or (), embeddings),
     }
     if embeddings is not None and len(embeddings):
@@ -109,6 +111,40 @@ def _controls(outcomes: Iterable[Outcome]) -> Table:
         title="Smallest planted damage each accepted gate rejects",
         alt=f"Dot plot of {len(rows)} accepted gates: the least severity of planted damage rejected.",
         columns=("check", "damage", "severity", "value there", "r@1 lost there"),
+        rows=tuple(rows),
+    )
+
+
+def _responses(outcomes: Iterable[Outcome]) -> Table:
+    """Return what every accepted gate measured as it is, at severity 0, and at each damage tried on it."""
+    rows: list[tuple[Cell, ...]] = []
+    gates = 0
+    for o in _ordered(outcomes):
+        m, limit = o.measurement, o.limit
+        if o.control is None or not o.control.doses or m is None or limit is None:
+            continue
+        gates += 1
+        tried = [(0.0, m.value, m.low, m.high, False)]
+        tried += [(d.severity, d.value, d.low, d.high, d.rejected) for d in o.control.doses]
+        rows += [
+            (
+                plain(o.check),
+                severity,
+                value,
+                value if low is None else low,
+                value if high is None else high,
+                limit.low,
+                limit.high,
+                "yes" if rejected else "no",
+            )
+            for severity, value, low, high, rejected in tried
+        ]
+    return Table(
+        kind="responses",
+        title="Dose and response: what each accepted gate measures as planted damage grows",
+        alt=f"Small multiples of {count(gates, 'gate')}: the measurement against the severity of the gate's "
+        "own planted damage, with the allowed range and whether the gate rejected.",
+        columns=("check", "severity", "value", "low", "high", "limit low", "limit high", "rejected"),
         rows=tuple(rows),
     )
 

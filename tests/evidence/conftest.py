@@ -52,7 +52,16 @@ def outcome(check: str, failure: str, verdict: str | None, **changes: Any) -> di
     return row | changes
 
 
-CONTROL = {"damage": "one side noised", "severity": 0.25, "value": 0.3, "harm": 0.2}
+CONTROL = {
+    "damage": "one side noised",
+    "severity": 0.25,
+    "value": 0.3,
+    "harm": 0.2,
+    "doses": [
+        {"severity": 0.1, "value": 0.05, "low": 0.0, "high": 0.1, "rejected": False},
+        {"severity": 0.25, "value": 0.3, "low": 0.2, "high": 0.4, "rejected": True},
+    ],
+}
 UNMEASURED = {"measurement": None, "limit": None, "p_value": None, "p_adjusted": None}
 
 

@@ -156,6 +156,8 @@ def test_an_edited_manifest_is_found(change: Callable[[Any], None], files: Files
         ("outcomes.json", put("outcomes", 6, "verdict", to=None), "is a notice but has a limit"),
         ("outcomes.json", lambda o: o["outcomes"].pop(6), "not those of outcomes.json"),
         ("outcomes.json", put("outcomes", 4, "limit", "high", to=0.01), "'rank_share' is an ACCEPT whose"),
+        ("outcomes.json", put("outcomes", 5, "control", "severity", to=0.1), "not the smallest of its doses"),
+        ("outcomes.json", put("outcomes", 5, "control", "doses", 1, "rejected", to=False), "smallest of its"),
         ("outcomes.json", lambda o: o["certifications"].pop(), "reports/summary.json: its facts"),
         (
             "reports/summary.json",
