@@ -22,10 +22,12 @@ from mmaudit.evidence import (
     documents,
     dumps,
     environment,
+    governance,
     load_private,
     loads,
     now,
     redact,
+    risk_rows,
     run_info,
     write,
 )
@@ -180,6 +182,7 @@ def write_bundle(
 
     outcomes = sorted(outcomes, key=lambda o: o.check)
     certifications = sorted(certifications, key=lambda o: o.check)
+    records, certified = ([o.record() for o in rows] for rows in (outcomes, certifications))
     embeddings = auditor.material.measured()
     training = None if embeddings is None else auditor.subject.training
     history = None if training is None else training.history
@@ -229,10 +232,13 @@ def write_bundle(
         tables=figure_data(outcomes, embeddings=embeddings, history=history) | taught,
         digest_note="The run printed the bundle's digest; `mmaudit verify` prints it again.",
         suspects=suspects,
+        comparison=None if comparison is None else comparison.record(),
+        risks=risk_rows(records, certified),
+        statements=governance(settings.governance)["statements"],
     )
     evidence = RunEvidence(
-        outcomes=[o.record() for o in outcomes],
-        certifications=[o.record() for o in certifications],
+        outcomes=records,
+        certifications=certified,
         prompts=[
             {"name": auditor.subject.identity.name, "text": p} for p in auditor.subject.identity.prompts
         ],

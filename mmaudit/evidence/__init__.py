@@ -15,7 +15,7 @@ from mmaudit.evidence.prompts import prompt_rows, redact
 from mmaudit.evidence.records import RunEvidence, RunInfo
 from mmaudit.evidence.reports import reports
 from mmaudit.evidence.reviews import Review, attest, reviews
-from mmaudit.evidence.risks import risk_log
+from mmaudit.evidence.risks import risk_log, risk_rows
 from mmaudit.evidence.runs import now, run_info
 from mmaudit.evidence.verify import Verification, verify
 
@@ -44,6 +44,7 @@ __all__ = [
     "reports",
     "reviews",
     "risk_log",
+    "risk_rows",
     "run_info",
     "verify",
     "write",

@@ -17,7 +17,7 @@ from mmaudit.evidence.keys import PrivateKey
 from mmaudit.evidence.manifest import ATTESTATIONS, MANIFEST, build, evidence_digest
 from mmaudit.evidence.paths import PARTIAL, check_run_id
 from mmaudit.evidence.records import RunInfo
-from mmaudit.evidence.schema import DOCUMENTS, LOG
+from mmaudit.evidence.schema import DOCUMENTS, LOG, OPTIONAL
 from mmaudit.evidence.sources import Memory, Source
 from mmaudit.evidence.statements import statements
 from mmaudit.evidence.verify import inspect
@@ -62,7 +62,8 @@ def write(out: Path, files: Mapping[str, bytes], run: RunInfo, *, key: PrivateKe
     if problems:
         raise BundleError(f"these files are no valid bundle: {problems[0]}")
     if key is not None:
-        documents = {path: loads(contents[path]) for path in DOCUMENTS if path != LOG}
+        known = (DOCUMENTS | OPTIONAL).keys() & contents.keys() - {LOG}
+        documents = {path: loads(contents[path]) for path in known}
         contents |= {path: seal(found, key) for path, found in statements(documents).items()}
     source = Memory(contents)
 

@@ -24,6 +24,7 @@ PROPERTY = "MMAUDIT_BUNDLE_INTACT"
 """The one property every review vouches for: the reviewer's own verifier found the bundle intact."""
 
 _CONFIGURATION = ("settings.json", "dataset.json", "environment.json")
+_BASELINE = "comparison with the baseline"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -51,7 +52,8 @@ def _bundle(documents: Mapping[str, Any]) -> Record:
 def _result(documents: Mapping[str, Any]) -> Record:
     """The audited model and how it fared: by its weights, or where they cannot be seen by its identity.
 
-    ``FAILED``: a gate rejected, a null encoder was not caught, or a test failed, broke or never ran.
+    ``FAILED``: a gate rejected, a null encoder was not caught, the run is worse than its baseline, or a test
+    failed, broke or never ran.
     ``WARNED``: else, if a gate is inconclusive or none accepted. What was not evidenced is in no list.
     """
     manifest, subject = documents[MANIFEST], documents["subject.json"]
@@ -69,6 +71,8 @@ def _result(documents: Mapping[str, Any]) -> Record:
     passed, warned, failed = (_named(outcomes, v) for v in ("ACCEPT", "INCONCLUSIVE", "REJECT"))
     failed += sorted(row["check"] for row in certifications if row["verdict"] != "ACCEPT")
     counts = documents["pytest.json"]["counts"]
+    if documents.get("comparison.json", {}).get("regressed", False):
+        failed.append(_BASELINE)
     if failed or any(counts[key] for key in ("failed", "errors", "not_run")):
         result = "FAILED"
     else:

@@ -1,5 +1,6 @@
-"""A comparison with a baseline, for the terminal. Reads the record that ``comparison.json`` holds."""
+"""A comparison with a baseline, in words. Reads the record that ``comparison.json`` holds."""
 
+import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from mmaudit.measurement import Measurement
 from mmaudit.report import words
 from mmaudit.report.columns import columns
 
-__all__ = ["comparison_lines"]
+__all__ = ["ChangeRow", "change_rows", "comparison_lines", "regressions"]
 
 _HEADER = ("figure", "before → now", "change", "")
 _METHODS = {
@@ -16,6 +17,58 @@ _METHODS = {
     "bounded": "not paired: two estimates, the error of their difference bounded by the sum of theirs",
     "exact": "without sampling error: the verdict decides",
 }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChangeRow:
+    """One figure of a comparison as a reader sees it; ``method`` says how far it can be trusted."""
+
+    name: str
+    span: str
+    effect: str
+    confidence: str
+    tolerance: float
+    method: str
+    worse: bool
+
+
+def change_rows(record: Mapping[str, Any]) -> list[ChangeRow]:
+    """Return every figure compared, item by item first, in words."""
+    return [
+        ChangeRow(
+            name=words.plain(m.name),
+            span=_span(change),
+            effect=words.effect(m),
+            confidence=words.confidence(m),
+            tolerance=change["tolerance"],
+            method=title,
+            worse=change["regression"],
+        )
+        for method, title in _METHODS.items()
+        for change in record["changes"]
+        if _method(change["change"]) == method
+        for m in [Measurement.from_record(change["change"])]
+    ]
+
+
+def regressions(record: Mapping[str, Any] | None) -> list[str]:
+    """Return one sentence for each way in which a run is worse than its baseline; none where it has none."""
+    if record is None:
+        return []
+    compared = words.count(sum(c["p_value"] is not None for c in record["changes"]), "figure")
+    found = [
+        f"{words.plain(m.name)} changed by {words.effect(m)} ({words.confidence(m)}, n {m.n}), worse "
+        f"beyond the tolerance of {change['tolerance']:g}; p = {change['p_adjusted']:.2g} after "
+        f"Holm over {compared}."
+        for change in record["changes"]
+        if change["regression"]
+        for m in [Measurement.from_record(change["change"])]
+    ]
+    found += [
+        f"{words.plain(t['check'])} turned from ACCEPT to {t['now']}: {words.plain(t['reason'])}."
+        for t in record["turned"]
+    ]
+    return found
 
 
 def comparison_lines(record: Mapping[str, Any], width: int) -> list[str]:
@@ -54,10 +107,14 @@ def _row(change: Mapping[str, Any]) -> Sequence[str]:
     m = Measurement.from_record(change["change"])
     return (
         words.plain(m.name),
-        " → ".join(words.interval(float(change[when]), None, None) for when in ("before", "now")),
+        _span(change),
         words.effect(m),
         "WORSE" if change["regression"] else "",
     )
+
+
+def _span(change: Mapping[str, Any]) -> str:
+    return " → ".join(words.interval(float(change[when]), None, None) for when in ("before", "now"))
 
 
 def _items(moved: Sequence[Mapping[str, Any]], width: int) -> list[str]:
@@ -75,18 +132,7 @@ def _items(moved: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
 
 def _conclusion(record: Mapping[str, Any], width: int) -> list[str]:
-    reasons = [
-        f"{words.plain(m.name)} changed by {words.effect(m)} ({words.confidence(m)}, n {m.n}), worse beyond "
-        f"the tolerance of {change['tolerance']:g}; p = {change['p_adjusted']:.2g} after Holm over "
-        f"{words.count(sum(c['p_value'] is not None for c in record['changes']), 'figure')}."
-        for change in record["changes"]
-        if change["regression"]
-        for m in [Measurement.from_record(change["change"])]
-    ]
-    reasons += [
-        f"{words.plain(t['check'])} turned from ACCEPT to {t['now']}: {words.plain(t['reason'])}."
-        for t in record["turned"]
-    ]
+    reasons = regressions(record)
     if not reasons:
         return ["no regression"]
     lines = [f"{words.count(len(reasons), 'regression')}:"]

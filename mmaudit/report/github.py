@@ -13,15 +13,20 @@ _SHOWN = 10
 
 
 def annotations(
-    outcomes: Sequence[Outcome], certifications: Sequence[Outcome] = (), *, unfinished: int = 0
+    outcomes: Sequence[Outcome],
+    certifications: Sequence[Outcome] = (),
+    *,
+    unfinished: int = 0,
+    regressions: Sequence[str] = (),
 ) -> list[str]:
-    """Return one line a reason: ``::error`` for a rejection, ``::warning`` for what stayed open.
+    """Return one line a reason: ``::error`` for what is rejected or worse, ``::warning`` for what is open.
 
     Every string that came from outside is one printable line with ``%``, ``:`` and ``,`` escaped as the
     runner unescapes them, so that none can end its command or begin another.
     """
     rows = [o for group in by_failure(outcomes).values() for o in group] + list(certifications)
     errors = [_said(o) for o in rows if o.verdict is Verdict.REJECT]
+    errors += [("regression", text) for text in regressions]
     warnings = [_said(o) for o in rows if o.verdict is Verdict.INCONCLUSIVE]
     if unfinished:
         warnings.append(("not finished", f"{words.count(unfinished, 'collected check')} did not finish."))

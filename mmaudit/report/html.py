@@ -11,12 +11,14 @@ from mmaudit.gates.diagnosis import diagnose
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
+from mmaudit.report.comparison import change_rows, regressions
+from mmaudit.report.figures import themed
 from mmaudit.report.suspects import SuspectList
 from mmaudit.report.tables import Cell, Kind, Table
 
 __all__ = ["page"]
 
-_WIDE: tuple[Kind, ...] = ("verdicts", "controls", "history", "conditions", "doses")
+_WIDE: tuple[Kind, ...] = ("verdicts", "controls", "responses", "history", "conditions", "doses")
 """Plots that take the whole width of the page."""
 
 
@@ -34,16 +36,22 @@ def page(
     tables: Mapping[str, Table],
     digest_note: str,
     suspects: Sequence[SuspectList] = (),
+    comparison: Mapping[str, Any] | None = None,
+    risks: Sequence[Mapping[str, Any]] = (),
+    statements: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the whole report as one self-contained UTF-8 HTML page.
 
-    It opens with the overall verdict, its reasons and the diagnosis, then gives every failure mode with its
-    checks, what was only noted, what was not evidenced, the audit's proof on itself, the ``suspects``, the
-    plots with their numbers, and what was audited how. ``plots`` holds SVG by path and ``tables`` the numbers
-    behind it under the same path; ``counts`` are the session's (``not_run`` and ``errors`` bar an accept);
-    the four mappings hold builtin types; ``digest_note`` says where the digest of the bundle is to be found,
-    which cannot stand inside it. Equal records give equal bytes; durations and times are kept out for that
-    reason. The one script, which the page's policy admits by its hash, sorts tables and nothing else.
+    It opens with the overall verdict, its reasons and the diagnosis, then gives the ``comparison`` with the
+    baseline (the record of ``comparison.json``) where there is one, every failure mode with its checks, what was only
+    noted, what was not evidenced, the audit's proof on itself, the ``risks`` (rows of the risk log), the
+    ``suspects``, the plots with their numbers, and what was audited how, with the ``statements`` of
+    governance. ``plots`` holds SVG by path and ``tables`` the numbers behind it under the same path;
+    ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the mappings hold builtin types;
+    ``digest_note`` says where the digest of the bundle is to be found, which cannot stand inside it.
+
+    Equal records give equal bytes; durations and times are kept out for that reason. The one script, which
+    the page's policy admits by its hash, sorts tables and nothing else.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -68,6 +76,12 @@ def page(
         verdict=overall(outcomes, certifications, unfinished=unfinished),
         reasons=words.why(outcomes, certifications, unfinished=unfinished),
         diagnosis=diagnose(outcomes),
+        about=_about(subject, dataset, settings),
+        strip=_strip(outcomes, certifications, counts),
+        comparison=comparison,
+        changes=[] if comparison is None else change_rows(comparison),
+        regressions=regressions(comparison),
+        risks=risks,
         modes=[_mode(failure, group) for failure, group in by_failure(outcomes).items()],
         notices=[o for group in by_failure(outcomes).values() for o in group if o.verdict is None],
         missing=[
@@ -80,16 +94,67 @@ def page(
             for path in sorted(plots, key=lambda p: _place(p, tables))
         ],
         facts=[
+            ("Statements by people", list(_flat(statements or {}))),
             ("Subject", list(_flat(subject))),
-            ("Data", list(_flat(dataset))),
+            ("Data", list(_flat(_without(dataset, "world")))),
             ("Settings", list(_flat(settings))),
-            ("Environment", list(_flat(environment))),
             ("Session", list(_flat(counts))),
+            ("Environment", list(_flat(_without(environment, "packages")))),
+        ],
+        long_facts=[
+            (title, rows)
+            for title, rows in (
+                ("The built-in world", list(_flat(dataset.get("world") or {}))),
+                ("Third-party components and their licences", _components(environment)),
+            )
+            if rows
         ],
         deviations=deviations,
         digest_note=digest_note,
     )
     return text.encode("utf-8")
+
+
+def _about(
+    subject: Mapping[str, Any], dataset: Mapping[str, Any], settings: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Return what was audited on what, as the masthead names it; what is not known is left out."""
+    pairs = dataset.get("pairs")
+    named = [
+        ("Subject", subject.get("name")),
+        ("Data", dataset.get("name")),
+        ("Pairs", None if pairs is None else str(pairs)),
+        ("Profile", settings.get("profile")),
+    ]
+    return [(title, words.plain(value)) for title, value in named if value]
+
+
+def _strip(
+    outcomes: Sequence[Outcome], certifications: Sequence[Outcome], counts: Mapping[str, int]
+) -> list[tuple[str, str]]:
+    """Return the figures that a reader takes in at a glance: how many of what."""
+    verdicts = [o.verdict for o in outcomes]
+    found = [(verdict.value.lower(), str(verdicts.count(verdict))) for verdict in Verdict]
+    found.append(("notices", str(verdicts.count(None))))
+    caught = sum(o.verdict is Verdict.ACCEPT for o in certifications)
+    found.append(("null encoders caught", f"{caught} of {len(certifications)}"))
+    ran = counts.get("collected", 0) - counts.get("not_run", 0)
+    return [*found, ("tests that ran", f"{ran} of {counts.get('collected', 0)}")]
+
+
+def _components(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return every package with its version and licence."""
+    packages = environment.get("packages")
+    if not isinstance(packages, Mapping):
+        return []
+    return [
+        (words.plain(name), words.plain(f"{row['version']}, {row['licence'] or 'licence not declared'}"))
+        for name, row in sorted(packages.items())
+    ]
+
+
+def _without(tree: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in tree.items() if name != key}
 
 
 def _mode(failure: str, group: Sequence[Outcome]) -> dict[str, Any]:
@@ -114,7 +179,7 @@ def _plot(path: str, image: bytes, table: Table | None) -> dict[str, Any]:
     """Return one plot as an image that needs no request, beside its numbers."""
     return {
         "path": path,
-        "source": _data_url("image/svg+xml", image),
+        "source": _data_url("image/svg+xml", themed(image)),
         "title": path if table is None else table.title,
         "alt": path if table is None else table.alt,
         "wide": table is not None and table.kind in _WIDE,

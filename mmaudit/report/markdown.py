@@ -21,9 +21,15 @@ _MOST_REASONS = 20
 
 
 def step_summary(
-    outcomes: Sequence[Outcome], certifications: Sequence[Outcome] = (), *, unfinished: int = 0
+    outcomes: Sequence[Outcome],
+    certifications: Sequence[Outcome] = (),
+    *,
+    unfinished: int = 0,
+    regressions: Sequence[str] = (),
 ) -> str:
     """Return a short table, one row a failure mode, with the overall verdict and its reasons above it.
+
+    ``regressions`` are the sentences on what got worse than the baseline, where there is one.
 
     Every string that came from outside is escaped: it can neither break the table nor become a link, an
     image or HTML.
@@ -33,6 +39,9 @@ def step_summary(
     lines += [f"- {_escaped(reason)}" for reason in reasons[:_MOST_REASONS]]
     if len(reasons) > _MOST_REASONS:
         lines.append(f"- and {len(reasons) - _MOST_REASONS} more")
+    if regressions:
+        lines += ["", f"**❌ Worse than the baseline: {words.count(len(regressions), 'regression')}**", ""]
+        lines += [f"- {_escaped(text)}" for text in regressions[:_MOST_REASONS]]
     lines += [
         "",
         "| failure | verdict | decided by | effect | limit | would catch |",

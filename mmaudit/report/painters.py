@@ -1,4 +1,7 @@
-"""One painter for each kind of table: what it shows, on one matplotlib figure, in no style of its own."""
+"""One painter for each kind of table: what it shows, on one matplotlib figure, in no style of its own.
+
+None draws the table's title: it is the title of the file, and the heading above the plot in the page.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -128,7 +131,6 @@ def _heatmap(table: Table) -> "Figure":
     axes.set_xlabel(f"{table.columns[0].rpartition(_BETWEEN)[2]} item")
     axes.set_ylabel(f"{table.columns[0].rpartition(_BETWEEN)[0]} item")
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    axes.set_title(table.title)
     return figure
 
 
@@ -145,7 +147,6 @@ def _norms(table: Table) -> "Figure":
         axes.bar(left, items_by_bin, width=right - left, align="edge", color=_FIRST, alpha=0.85)
     axes.set_xlabel("L2 norm")
     axes.set_ylabel("items")
-    axes.set_title(table.title)
     return figure
 
 
@@ -166,7 +167,6 @@ def _spectra(table: Table) -> "Figure":
         axis.set_minor_formatter(lambda _, __: "")
     axes.set_xlabel("k, dimensions by variance")
     axes.set_ylabel("variance λ(k)")
-    axes.set_title(table.title)
     axes.grid(color=INK, alpha=0.2, linewidth=0.6)
     axes.legend()
     return figure
@@ -187,7 +187,6 @@ def _ranks(table: Table) -> "Figure":
     axes.set_ylim(bottom=0)
     axes.set_xlabel("share of candidates closer than the claimed pair")
     axes.set_ylabel("queries")
-    axes.set_title(table.title)
     axes.legend()
     return figure
 
@@ -220,7 +219,6 @@ def _history(table: Table) -> "Figure":
             axes.legend()
         if position > len(panels) - across:
             axes.set_xlabel("epoch")
-    figure.suptitle(table.title, color=INK)
     return figure
 
 
@@ -283,7 +281,6 @@ def _conditions(table: Table) -> "Figure":
         axes.set_title(panel)
         axes.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
-    figure.suptitle(table.title, color=INK)
     return figure
 
 
@@ -307,7 +304,6 @@ def _doses(table: Table) -> "Figure":
         axes.grid(axis="y", color=INK, alpha=0.2, linewidth=0.6)
         if len({row[1] for row in rows}) > 1:
             axes.legend()
-    figure.suptitle(table.title, color=INK)
     return figure
 
 

@@ -14,7 +14,7 @@ from mmaudit.errors import MMAuditError
 from mmaudit.evidence import Bundle, PrivateKey, now, redact, run_info
 from mmaudit.gates import Auditor, Outcome, finalize
 from mmaudit.report import bundle_lines, summary_lines
-from mmaudit.report.comparison import comparison_lines
+from mmaudit.report.comparison import comparison_lines, regressions
 from mmaudit.report.suites import suite_lines
 from mmaudit.suites import Finding
 from pytest_mmaudit import outputs
@@ -159,6 +159,7 @@ class Controller:
             dataset=self._auditor.pairs.name,
             modalities=self._auditor.pairs.modalities,
             digest="not written" if self._bundle is None else f"sha256 {self._bundle.digest}",
+            regressions=regressions(None if self._comparison is None else self._comparison.record()),
         )
 
     def _write(self, session: pytest.Session) -> Bundle:

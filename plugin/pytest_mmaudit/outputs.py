@@ -22,7 +22,10 @@ __all__ = ["Results", "job_annotations", "properties", "write"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
-    """A finished run. ``unfinished`` counts what bars an accept; ``digest`` says that of the evidence."""
+    """A finished run. ``unfinished`` counts what bars an accept; ``digest`` says that of the evidence.
+
+    ``regressions`` say, a sentence each, in what the run is worse than its baseline.
+    """
 
     outcomes: Sequence[Outcome]
     certifications: Sequence[Outcome]
@@ -35,6 +38,7 @@ class Results:
     dataset: str
     modalities: tuple[str, str]
     digest: str
+    regressions: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -62,7 +66,12 @@ def job_annotations(results: Results) -> list[str]:
     """Return the workflow commands to print; none outside of a GitHub job."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return []
-    return annotations(results.outcomes, results.certifications, unfinished=results.unfinished)
+    return annotations(
+        results.outcomes,
+        results.certifications,
+        unfinished=results.unfinished,
+        regressions=results.regressions,
+    )
 
 
 def properties(outcomes: Sequence[Outcome]) -> list[tuple[str, object]]:
@@ -122,7 +131,12 @@ def _model_card(path: Path, results: Results) -> None:
 
 
 def _summary(path: Path, results: Results) -> None:
-    text = step_summary(results.outcomes, results.certifications, unfinished=results.unfinished)
+    text = step_summary(
+        results.outcomes,
+        results.certifications,
+        unfinished=results.unfinished,
+        regressions=results.regressions,
+    )
     # Appended: the steps of a job share the file.
     with path.open("a", encoding="utf-8") as file:
         file.write(text)

@@ -11,6 +11,7 @@ import pytest
 from mmaudit.gates.outcome import Control, Limit, Verdict
 from mmaudit.inference import student
 from mmaudit.report import SuspectList, draw, figure_data, page
+from mmaudit.report.figures import themed
 from mmaudit.report.suspects import Suspect, View
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "col"}
@@ -126,7 +127,7 @@ def test_every_plot_is_there_with_words_and_numbers(arguments, read):
     images = read.all("img")
     assert len(images) == len(arguments["plots"]) == 8
     embedded = {base64.b64decode(image["src"].split(",")[1]) for image in images}
-    assert embedded == set(arguments["plots"].values())
+    assert embedded == {themed(plot) for plot in arguments["plots"].values()}
     assert {image["alt"] for image in images} == {table.alt for table in arguments["tables"].values()}
     # One for each plot, and one for what the diagnosis could not look for.
     assert len(read.all("details")) == 9
