@@ -9,10 +9,10 @@ from mmaudit.measurement import Measurement
 from mmaudit.report import words
 from mmaudit.report.columns import columns
 
-__all__ = ["ChangeRow", "change_rows", "comparison_lines", "regressions"]
+__all__ = ["METHODS", "ChangeRow", "change_rows", "comparison_lines", "regressions"]
 
 _HEADER = ("figure", "before → now", "change", "")
-_METHODS = {
+METHODS = {
     "paired": "paired by item",
     "bounded": "not paired: two estimates, the error of their difference bounded by the sum of theirs",
     "exact": "without sampling error: the verdict decides",
@@ -21,7 +21,7 @@ _METHODS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ChangeRow:
-    """One figure of a comparison as a reader sees it; ``method`` says how far it can be trusted."""
+    """One figure of a comparison as a reader sees it; ``method`` is a key of :data:`METHODS`."""
 
     name: str
     span: str
@@ -41,10 +41,10 @@ def change_rows(record: Mapping[str, Any]) -> list[ChangeRow]:
             effect=words.effect(m),
             confidence=words.confidence(m),
             tolerance=change["tolerance"],
-            method=title,
+            method=method,
             worse=change["regression"],
         )
-        for method, title in _METHODS.items()
+        for method in METHODS
         for change in record["changes"]
         if _method(change["change"]) == method
         for m in [Measurement.from_record(change["change"])]
@@ -81,7 +81,7 @@ def comparison_lines(record: Mapping[str, Any], width: int) -> list[str]:
     if record["baseline_digest"] is not None:
         head += f" (sha256 {record['baseline_digest'][:12]}…)"
     lines = [f"{head}, {words.count(record['pairs'], 'pair')}"]
-    for method, title in _METHODS.items():
+    for method, title in METHODS.items():
         rows = [_row(change) for change in record["changes"] if _method(change["change"]) == method]
         if rows:
             lines += [f"{title}:", *columns([_HEADER, *rows], width)]

@@ -11,7 +11,7 @@ from mmaudit.gates.diagnosis import diagnose
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
-from mmaudit.report.comparison import change_rows, regressions
+from mmaudit.report.comparison import METHODS, change_rows, regressions
 from mmaudit.report.figures import themed
 from mmaudit.report.suspects import SuspectList
 from mmaudit.report.tables import Cell, Kind, Table
@@ -80,6 +80,7 @@ def page(
         strip=_strip(outcomes, certifications, counts),
         comparison=comparison,
         changes=[] if comparison is None else change_rows(comparison),
+        methods=METHODS,
         regressions=regressions(comparison),
         risks=risks,
         modes=[_mode(failure, group) for failure, group in by_failure(outcomes).items()],

@@ -197,9 +197,8 @@ def _history(table: Table) -> "Figure":
     for column, name in enumerate(table.columns[1:], start=1):
         base, side = split_side(name)
         panels.setdefault(base, []).append((column, side))
-    across = min(4 if len(panels) > 6 else 3, len(panels))
-    down = -(-len(panels) // across)
-    figure = _figure(8.6 if across > 2 else 2.9 * across, 1.9 * down)
+    across, down = _grid(len(panels))
+    figure = _figure(_PANEL * across, 1.9 * down)
     epochs = [_float(row[0]) for row in table.rows]
     for position, (base, members) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(down, across, position)
@@ -222,30 +221,34 @@ def _history(table: Table) -> "Figure":
     return figure
 
 
+def _grid(panels: int) -> tuple[int, int]:
+    """Return how many small plots stand side by side and how many below one another."""
+    across = min(5 if panels > 8 else 4 if panels > 6 else 3, max(1, panels))
+    return across, -(-panels // across)
+
+
 def _responses(table: Table) -> "Figure":
     """Draw one panel a gate: what it measures as its damage grows, where it may lie, and where it rejects."""
     panels: dict[str, list[tuple[Cell, ...]]] = {}
     for row in table.rows:
         if row[2] is not None:
             panels.setdefault(str(row[0]), []).append(row[1:])
-    across = min(4, len(panels))
-    down = -(-len(panels) // across)
-    figure = _figure(8.6 if across > 2 else 2.9 * across, 1.75 * down + 0.5)
+    across, down = _grid(len(panels))
+    figure = _figure(_PANEL * across, 1.75 * down + 0.5)
     for position, (name, rows) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(down, across, position)
         at, value, low, high = (np.array([_float(row[i]) for row in rows]) for i in range(4))
         axes.plot(at, value, color=INK, linewidth=1.0)
-        for verdict in (Verdict.ACCEPT, Verdict.REJECT):
-            marker, colour = _MARKS[verdict.value]
-            of = np.array([row[6] == "yes" for row in rows]) == (verdict is Verdict.REJECT)
+        for label, (marker, colour) in _DOSES.items():
+            of = np.array([row[6] == "yes" for row in rows]) == (label == "rejected")
             arms = [(value - low)[of], (high - value)[of]]
             axes.errorbar(
-                at[of], value[of], yerr=arms, fmt=marker, color=colour, markersize=5, elinewidth=1.8
+                at[of], value[of], arms, fmt=marker, color=colour, markersize=5, elinewidth=1.8, label=label
             )
         bottom, top = axes.get_ylim()
         floor, ceiling = (_optional(rows[0][i]) for i in (4, 5))
         within = (bottom if floor is None else floor, top if ceiling is None else ceiling)
-        axes.axhspan(*within, color=_ALLOWED, alpha=0.16, linewidth=0)
+        axes.axhspan(*within, color=_ALLOWED, alpha=0.16, linewidth=0, label="allowed")
         axes.set_xlim(-0.06, 1.06)
         axes.set_ylim(min(bottom, within[0]), max(top, within[1]))
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -253,7 +256,7 @@ def _responses(table: Table) -> "Figure":
         axes.set_title(name)
         if position > len(panels) - across:
             axes.set_xlabel("severity")
-    figure.suptitle("● accepted  ✖ rejected  shaded: allowed", color=INK, fontsize=9.5)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
     return figure
 
 
@@ -309,6 +312,9 @@ def _doses(table: Table) -> "Figure":
 
 _SERIES = (("o", _FIRST, "-"), ("s", _SECOND, "--"))
 _BETWEEN = " \\ "
+_PANEL = 2.12
+"""Inches of width of a small plot: five of them are as wide as the page."""
+_DOSES = {"not rejected": _MARKS["ACCEPT"], "rejected": _MARKS["REJECT"]}
 _SIDE_LABELS = {"xy": "x → y", "yx": "y → x"}
 _TITLES = {"r1": "recall@1", "rankme": "RankMe"}
 
