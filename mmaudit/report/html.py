@@ -43,9 +43,9 @@ def page(
     """Return the whole report as one self-contained UTF-8 HTML page.
 
     It opens with the overall verdict, its reasons and the diagnosis, then gives the ``comparison`` with the
-    baseline (the record of ``comparison.json``) where there is one, every failure mode with its checks, what was only
-    noted, what was not evidenced, the audit's proof on itself, the ``risks`` (rows of the risk log), the
-    ``suspects``, the plots with their numbers, and what was audited how, with the ``statements`` of
+    baseline (the record of ``comparison.json``) where there is one, every failure mode with its checks, what
+    was only noted, what was not evidenced, the audit's proof on itself, the ``risks`` (rows of the risk log),
+    the ``suspects``, the plots with their numbers, and what was audited how, with the ``statements`` of
     governance. ``plots`` holds SVG by path and ``tables`` the numbers behind it under the same path;
     ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the mappings hold builtin types;
     ``digest_note`` says where the digest of the bundle is to be found, which cannot stand inside it.

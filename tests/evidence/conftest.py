@@ -65,6 +65,56 @@ CONTROL = {
 UNMEASURED = {"measurement": None, "limit": None, "p_value": None, "p_adjusted": None}
 
 
+def comparison(**changes: Any) -> dict[str, Any]:
+    """Return a comparison of one figure that got worse; ``changes`` of the figure's row come by name."""
+    measured = {
+        "name": "recall_at_1",
+        "value": -0.2,
+        "low": -0.25,
+        "high": -0.15,
+        "confidence": 0.95,
+        "n": 20,
+        "method": "paired by item",
+        "interval": "student",
+        "unit": "share",
+        "direction": "higher is better",
+        "se": 0.02,
+        "df": 19,
+        "null": 0,
+        "notes": [],
+    }
+    row = {
+        "check": "recall_at_1",
+        "before": 0.8,
+        "now": 0.6,
+        "change": measured,
+        "tolerance": 0,
+        "p_value": 1e-6,
+        "p_adjusted": 1e-6,
+        "regression": True,
+    }
+    own = {key: changes.pop(key) for key in tuple(changes) if key in row}
+    whole = {
+        "baseline": "old",
+        "baseline_digest": "c" * 64,
+        "subject": "new",
+        "alpha": 0.05,
+        "pairs": 20,
+        "regressed": True,
+        "changes": [row | own],
+        "turned": [],
+        "moved": [],
+        "not_compared": [],
+        "notes": [],
+    }
+    return whole | changes
+
+
+@pytest.fixture(scope="session")
+def make_comparison() -> Callable[..., dict[str, Any]]:
+    return comparison
+
+
 @pytest.fixture(scope="session")
 def make_outcome() -> Callable[..., dict[str, Any]]:
     return outcome

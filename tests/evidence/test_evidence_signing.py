@@ -183,9 +183,39 @@ def test_only_a_whole_and_sound_audit_passes(
         certifications=[null],
         tests=[],
         counts=full | {"collected": sum(full.values())},
+        diagnosis=None,
     )
     made = write(tmp_path, documents(changed), run_info, key=mine)
     assert statement((made.directory / RESULT).read_bytes())["predicate"]["result"] == result
+
+
+@pytest.mark.parametrize(("regressed", "result"), [(True, "FAILED"), (False, "PASSED")])
+def test_an_audit_that_is_worse_than_its_baseline_does_not_pass(
+    regressed: bool,
+    result: str,
+    evidence: RunEvidence,
+    make_outcome: Callable[..., Any],
+    make_comparison: Callable[..., Any],
+    run_info: RunInfo,
+    mine: PrivateKey,
+    tmp_path: Path,
+) -> None:
+    counts = dict.fromkeys(["passed", "failed", "skipped", "errors", "not_run", "collected"], 0)
+    sound = dataclasses.replace(
+        evidence,
+        outcomes=[make_outcome("c", "x", "ACCEPT")],
+        certifications=[],
+        tests=[],
+        counts=counts,
+        diagnosis=None,
+    )
+    own = {} if regressed else {"p_value": 0.5, "p_adjusted": 0.5, "regression": False}
+    held = make_comparison(**own, regressed=regressed)
+    made = write(tmp_path, documents(sound, {"comparison.json": dumps(held)}), run_info, key=mine)
+    found = statement((made.directory / RESULT).read_bytes())["predicate"]
+    assert found["result"] == result
+    assert ("comparison with the baseline" in found["failedTests"]) is regressed
+    assert verify(made.archive, key=mine.public).status == 0
 
 
 @pytest.mark.parametrize("path", [BUNDLE, RESULT])

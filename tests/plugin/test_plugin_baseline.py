@@ -84,6 +84,7 @@ def test_a_regression_fails_the_run_and_is_in_the_evidence_whoever_measured(proj
     first, second = project.bundles
     assert (first / "comparison.json").read_bytes() == (second / "comparison.json").read_bytes()
     assert verify(second).problems == []
+    assert "Worse than its baseline" in (second / "report.html").read_text(encoding="utf-8")
     now = read(second, ARRAYS)
     recorded = now.documents["comparison.json"]
     assert compare(side_of(read(main, ARRAYS)), side_of(now)).record() == recorded

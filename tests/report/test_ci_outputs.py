@@ -33,6 +33,12 @@ def test_annotations_give_rejections_as_errors_and_open_questions_as_warnings(ou
     assert annotations([o for o in outcomes if o.verdict is Verdict.ACCEPT]) == []
 
 
+def test_a_regression_is_an_error_even_where_every_gate_accepts(outcomes):
+    accepted = [o for o in outcomes if o.verdict is Verdict.ACCEPT]
+    (line,) = annotations(accepted, regressions=["r@1 fell"])
+    assert line == "::error title=mmaudit%3A regression::r@1 fell"
+
+
 def test_annotations_of_hostile_names_stay_one_command_a_line(make):
     (command,) = annotations([make(EVIL, EVIL, Verdict.REJECT, reason=EVIL)])
     assert len(command.splitlines()) == 1

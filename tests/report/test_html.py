@@ -10,6 +10,7 @@ import pytest
 
 from mmaudit.gates.outcome import Control, Limit, Verdict
 from mmaudit.inference import student
+from mmaudit.measurement import Measurement
 from mmaudit.report import SuspectList, draw, figure_data, page
 from mmaudit.report.figures import themed
 from mmaudit.report.suspects import Suspect, View
@@ -247,6 +248,85 @@ def test_a_plot_without_a_table_is_still_shown(arguments):
     assert {image["alt"] for image in read.all("img")} == set(arguments["plots"])
 
 
+def compared(name="recall_at_1", regression=True):
+    """Return the record of a comparison of two figures, the first of which got worse or did not."""
+    change = Measurement(
+        name=name,
+        value=-0.2,
+        low=-0.25,
+        high=-0.15,
+        confidence=0.95,
+        n=20,
+        method="",
+        interval="student",
+        unit="share",
+        direction="higher is better",
+    )
+    rows = [
+        {
+            "check": check,
+            "before": 0.8,
+            "now": 0.6,
+            "change": dataclasses.replace(change, name=check, method=method).record(),
+            "tolerance": 0.01,
+            "p_value": 1e-6,
+            "p_adjusted": 2e-6,
+            "regression": regression and check == name,
+        }
+        for check, method in ((name, "paired by item"), ("gap", "two estimates"))
+    ]
+    return {
+        "baseline": name,
+        "baseline_digest": "c" * 64,
+        "subject": "new",
+        "alpha": 0.05,
+        "pairs": 20,
+        "regressed": regression,
+        "changes": rows,
+        "turned": [{"check": name, "now": "REJECT", "reason": name}] if regression else [],
+        "moved": [{"item": 3, "forward": [1.0, 7.5], "backward": [2.0, 2.0]}],
+        "not_compared": [{"check": name, "reason": name}],
+        "notes": [name],
+    }
+
+
+def test_what_got_worse_than_the_baseline_is_said_at_once_and_shown_in_full(arguments):
+    text = Reader(page(**arguments, comparison=compared()).decode()).text
+    start = text.split("Failure modes")[0]
+    assert "Worse than its baseline: 2 regressions." in start
+    assert "recall_at_1 changed by -0.200 [-0.250, -0.150]" in start
+    assert "Against the baseline: WORSE" in text
+    assert "recall_at_1 WORSE 0.800 → 0.600 -0.200 [-0.250, -0.150] (95 %) 0.01 paired" in text
+    assert "gap not worse 0.800 → 0.600 -0.200 [-0.250, -0.150] (95 %) 0.01 bounded" in text
+    assert "3 1 → 7.5 2 → 2" in text
+
+
+def test_a_run_as_good_as_its_baseline_says_so_and_one_without_says_nothing(arguments):
+    text = Reader(page(**arguments, comparison=compared(regression=False)).decode()).text
+    assert "Against the baseline: NO REGRESSION" in text
+    assert "Worse than" not in text
+    assert "the baseline" not in Reader(page(**arguments).decode()).text
+
+
+def test_risks_statements_and_components_are_told(arguments):
+    risk = {
+        "risk": "hubness",
+        "status": "not detected",
+        "description": "crowding",
+        "limitation": "galleries differ",
+        "evidence_file": "outcomes.json",
+    }
+    packages = {
+        "numpy": {"version": "2.4", "licence": "BSD-3-Clause"},
+        "x": {"version": "1", "licence": None},
+    }
+    given = {"risks": [risk], "statements": {"intended_use": "search"}, "environment": {"packages": packages}}
+    text = Reader(page(**arguments | given).decode()).text
+    assert "hubness not detected crowding galleries differ outcomes.json" in text
+    assert "intended_use search" in text
+    assert "numpy 2.4, BSD-3-Clause x 1, licence not declared" in text
+
+
 EVIL = "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}\x00\x1b\u202e"
 
 
@@ -279,13 +359,18 @@ def test_hostile_strings_stay_text_in_every_field(arguments, make):
         settings=hostile,
         dataset=hostile,
         subject=hostile,
-        environment=hostile,
+        environment=hostile | {"packages": {EVIL: {"version": EVIL, "licence": EVIL}}},
         counts={EVIL: 1},
         deviations=[EVIL],
         plots={EVIL: b"<svg/>", "plots/spectra.svg": b"<svg/>"},
         tables={"plots/spectra.svg": table},
         digest_note=EVIL,
         suspects=[listed(EVIL, View(text=EVIL, png=b"png"))],
+        comparison=compared(EVIL),
+        risks=[
+            dict.fromkeys(("risk", "status", "description", "limitation", "evidence_file"), EVIL),
+        ],
+        statements={EVIL: [EVIL]},
     ).decode()
     read = Reader(text)
     assert read.open == []

@@ -24,6 +24,13 @@ def test_opens_with_the_verdict_and_why(outcomes, certifications):
     assert lines[2].startswith("- twin\\_accuracy is 0\\.712")
 
 
+def test_what_got_worse_than_the_baseline_is_named(outcomes):
+    text = step_summary(outcomes, regressions=["r@1 fell <b>", "gap turned"])
+    assert "**❌ Worse than the baseline: 2 regressions**" in text
+    assert "- r\\@1 fell \\<b\\>" in text
+    assert "baseline" not in step_summary(outcomes)
+
+
 def test_hostile_strings_stay_text(make):
     evil = "a|b\n<img src=x> [l](http://e.example) `c` @you #1 ![i](x) &lt; **b**"
     gate = make(
