@@ -5,6 +5,7 @@ import datetime
 import functools
 import hashlib
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ from mmaudit.subjects.encode import Progress, rows_of
 from mmaudit.suites.finding import Finding
 from mmaudit.world.claims import Claims
 
-__all__ = ["Audit", "audit", "conditions", "side", "write_bundle"]
+__all__ = ["PROMPT_KEY", "Audit", "audit", "conditions", "side", "write_bundle"]
+
+PROMPT_KEY = "MMAUDIT_PROMPT_KEY"
+"""The environment variable that may hold the secret under which prompts are digested whole."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,7 +255,8 @@ def write_bundle(
         diagnosis=diagnose(outcomes).record(),
         **facts,
     )
-    return write(out, documents(evidence, extra), run, key=key)
+    secret = os.environ.get(PROMPT_KEY, "").encode("utf-8", "surrogateescape")
+    return write(out, documents(evidence, extra, prompt_key=secret), run, key=key)
 
 
 def conditions(auditor: Auditor) -> Conditions:

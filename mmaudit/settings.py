@@ -40,10 +40,11 @@ class Settings:
     intervals. ``alpha``: family-wise error rate of all rejections together. ``inconclusive``: what an
     interval across its limit does to a test. ``require``: checks, or kinds of access, whose lack is a failure
     and not a skip. ``limits``: check name to the closed range ``(low, high)`` that replaces the catalogue's
-    (``None``: that side is open). ``tolerance``: check name to how much worse than a baseline its figures may
-    be, in their own unit. ``subject`` and ``data``: where they come from, ``None`` for the built-in
-    ones. ``out``: the folder that bundles are written to. ``governance``: what people state about the audited
-    system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
+    (``None``: that side is open); ``rationales`` say why, where someone said so. ``tolerance``: check name to
+    how much worse than a baseline its figures may be, in their own unit. ``subject`` and ``data``: where they
+    come from, ``None`` for the built-in ones. ``out``: the folder that bundles are written to.
+    ``governance``: what people state about the audited system, by the keys of :data:`GOVERNANCE`; it goes
+    into the evidence and decides nothing.
     """
 
     profile: Profile = "ci"
@@ -53,6 +54,7 @@ class Settings:
     inconclusive: Literal["fail", "pass"] = "fail"
     require: tuple[str, ...] = ()
     limits: Mapping[str, Range] = dataclasses.field(default_factory=dict)
+    rationales: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     subject: str | None = None
     data: str | None = None
@@ -66,10 +68,12 @@ class Settings:
         machine is no part of the evidence, and two equal audits must have equal settings. ``governance`` is
         left out because nothing that is measured depends on it; it has a document of its own.
         """
-        left_out = ("out", "governance")
+        left_out = ("out", "governance", "rationales")
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
         row["require"] = list(self.require)
         row["limits"] = {name: {"low": low, "high": high} for name, (low, high) in self.limits.items()}
+        for name, text in self.rationales.items():
+            row["limits"][name]["rationale"] = text
         row["tolerance"] = dict(self.tolerance)
         if self.subject is not None and ":" not in _after_drive(self.subject):
             row["subject"] = Path(self.subject).name
@@ -125,6 +129,8 @@ def load(
         if key not in rules:
             raise SettingsError(f"unknown mmaudit setting {key!r}; {did_you_mean(key, rules)}")
         values[key] = rules[key](key, value)
+    if "limits" in given:
+        values["rationales"] = _rationales(given["limits"])
     return Settings(**values)
 
 
@@ -206,7 +212,8 @@ def _limits(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, Ra
                 f"mmaudit limit for {name!r}, which is no check; {did_you_mean(name, checks)}"
             )
         label = f"{key}.{name}"
-        if not isinstance(limit, Mapping) or not limit or not set(limit) <= {"low", "high"}:
+        known = isinstance(limit, Mapping) and set(limit) <= {"low", "high", "rationale"}
+        if not known or not {"low", "high"} & set(limit):
             raise _wrong(label, limit, "a table {low = …, high = …} with at least one of the two")
         low, high = (
             _number(f"{label}.{end}", limit[end]) if end in limit else None for end in ("low", "high")
@@ -215,6 +222,16 @@ def _limits(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, Ra
             raise _wrong(label, limit, "low ≤ high")
         ranges[name] = (low, high)
     return ranges
+
+
+def _rationales(limits: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
+    """Return why each limit was chosen, of those whose table says so."""
+    found = {name: limit["rationale"] for name, limit in limits.items() if "rationale" in limit}
+    for name, text in found.items():
+        if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST:
+            expected = f"a text of 1 to {_LONGEST} characters"
+            raise _wrong(f"limits.{name}.rationale", text, expected)
+    return found
 
 
 def _tolerance(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str, float]:

@@ -1,4 +1,5 @@
 import dataclasses
+import hmac
 import html.parser
 
 import numpy as np
@@ -6,9 +7,11 @@ import pytest
 
 import mmaudit
 from mmaudit import Pairs, Settings, Verdict, audit
+from mmaudit.auditing import PROMPT_KEY
 from mmaudit.evidence import loads, verify
 from mmaudit.gates import NULL_ENCODERS, Auditor, finalize
 from mmaudit.seeds import generator
+from mmaudit.subjects import as_subject
 
 N = 240
 INTACT_UNSIGNED = 3
@@ -164,3 +167,20 @@ def test_what_cannot_be_used_is_an_error():
         audit(3)
     with pytest.raises(mmaudit.InputError, match="embeddings were given for"):
         audit(table(), Pairs(inputs={"image": [1], "text": [1]}))
+
+
+@pytest.mark.parametrize("secret", ["", "known to the lab alone"])
+def test_prompts_are_digested_whole_only_under_a_secret_of_ones_own(secret, monkeypatch, tmp_path):
+    monkeypatch.setenv(PROMPT_KEY, secret)
+    x, y = table().values()
+    subject = as_subject((x, y))
+    prompts = ("a photo of a {}, token=hunter2hunter2",)
+    named = dataclasses.replace(subject, identity=dataclasses.replace(subject.identity, prompts=prompts))
+    bundle = audit(named, settings=Settings(profile="smoke")).write(tmp_path)
+    text = (bundle.directory / "logs" / "prompts.jsonl").read_text(encoding="utf-8")
+    row = loads(text.encode().strip())
+    assert "hunter2" not in text
+    assert row["digest_of"] == ("text" if secret else "redacted")
+    expected = hmac.new(secret.encode(), prompts[0].encode(), "sha256").hexdigest() if secret else None
+    assert (row["hmac_sha256"] == expected) is bool(secret)
+    assert verify(bundle.archive).problems == []

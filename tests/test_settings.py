@@ -38,6 +38,17 @@ def test_what_overrides_wins_and_none_is_not_given():
     assert (settings.seed, settings.alpha) == (2, 0.01)
 
 
+def test_a_limit_may_say_why_and_only_then_is_its_reason_in_the_settings():
+    said = loaded({"limits": {"norm_leak": {"high": 0.1, "rationale": "what our index tolerates"}}})
+    assert dict(said.limits) == {"norm_leak": (None, 0.1)}
+    assert dict(said.rationales) == {"norm_leak": "what our index tolerates"}
+    row = {"low": None, "high": 0.1, "rationale": "what our index tolerates"}
+    assert said.as_dict()["limits"] == {"norm_leak": row}
+    silent = loaded({"limits": {"norm_leak": {"high": 0.1}}})
+    assert silent.as_dict()["limits"] == {"norm_leak": {"low": None, "high": 0.1}}
+    assert said.digest() != silent.digest()
+
+
 def test_limits_may_leave_a_side_open():
     settings = loaded({"limits": {"symmetry_gap": {"low": -1, "high": 0.5}, "norm_leak": {"high": 0.1}}})
     assert dict(settings.limits) == {"symmetry_gap": (-1.0, 0.5), "norm_leak": (None, 0.1)}
@@ -73,6 +84,11 @@ def test_required_names_are_checks_or_access_and_named_once():
         ),
         ({"limits": {"norm_leak": 0.1}}, "'limits.norm_leak' is 0.1; expected a table {low = …, high = …}"),
         ({"limits": {"norm_leak": {}}}, "with at least one of the two"),
+        ({"limits": {"norm_leak": {"rationale": "why"}}}, "with at least one of the two"),
+        (
+            {"limits": {"norm_leak": {"low": 1, "rationale": 3}}},
+            "'limits.norm_leak.rationale' is 3",
+        ),
         ({"limits": {"norm_leak": {"max": 1}}}, "expected a table {low = …, high = …}"),
         (
             {"limits": {"norm_leak": {"high": "1"}}},

@@ -98,9 +98,9 @@ class Auditor:
         """Return the limit in force: the user's, else the reference limit if it applies, else the field's."""
         if check.name in self.settings.limits:
             low, high = self.settings.limits[check.name]
-            return Limit(
-                low=low, high=high, kind="user", rationale="set in the project's settings before the run"
-            )
+            why = self.settings.rationales.get(check.name)
+            said = "set in the project's settings before the run"
+            return Limit(low=low, high=high, kind="user", rationale=f"{why} ({said})" if why else said)
         return check.reference_limit if self.material.is_reference and check.reference_limit else check.limit
 
     def run(self, name: str, *, control: bool = True) -> Outcome:

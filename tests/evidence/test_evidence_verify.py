@@ -361,6 +361,15 @@ def variants(files: Files) -> dict[str, bytes]:
     overlapping = bytearray(good)
     second = good.index(b"PK\1\2", central + 4)
     struct.pack_into("<I", overlapping, second + 42, 0)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as z:
+        for info, data in plain:
+            with z.open(info, "w", force_zip64=True) as member:
+                member.write(data)
+    zip64 = buffer.getvalue()
+    # An end record of 64 bits that tells of no entry, and its locator, before the one that tells of all.
+    zip64_end = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 0, 0, 0, 0)
+    zip64_end += struct.pack("<4sIQI", b"PK\6\7", 0, len(good) - 22, 1)
     return {
         "parent": added("../evil.svg"),
         "absolute": added("/evil.svg"),
@@ -390,6 +399,9 @@ def variants(files: Files) -> dict[str, bytes]:
         "overlap": bytes(overlapping),
         "cut": good[:-1],
         "cut in the middle": good[: len(good) // 2],
+        "bomb": added("bomb.svg", b"\0" * 2**24, compress_type=zipfile.ZIP_DEFLATED),
+        "zip64": zip64,
+        "zip64 end": good[:-22] + zip64_end + good[-22:],
         "empty": b"",
         "only an end": good[-22:],
         "empty zip": zipped([]),

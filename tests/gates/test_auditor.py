@@ -270,6 +270,10 @@ def test_user_limits_replace_the_catalogues():
     notice = auditor.run("recall_at_1")
     assert (notice.verdict, notice.limit.kind) == (REJECT, "user")
     assert auditor.run("separation").verdict is REJECT
+    assert notice.limit.rationale == "set in the project's settings before the run"
+    told = dataclasses.replace(settings, rationales={"recall_at_1": "what our users bear"})
+    reasoned = Auditor({"image": x, "text": y}, settings=told).run("recall_at_1").limit
+    assert reasoned.rationale == "what our users bear (set in the project's settings before the run)"
     assert Auditor({"image": x, "text": y}).run("recall_at_1").verdict is None
 
 
