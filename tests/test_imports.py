@@ -18,6 +18,7 @@ FOUNDATION = {"errors", "seeds", "threads", "measurement", "embeddings", "pairs"
 ALLOWED = {
     "world": FOUNDATION,
     "inference": FOUNDATION,
+    "data": FOUNDATION | {"settings"},
     "diagnostics": FOUNDATION | {"inference"},
     "aligner": FOUNDATION | {"diagnostics"},
     "subjects": FOUNDATION | {"world", "aligner", "diagnostics"},
@@ -131,6 +132,8 @@ HEAVY = {
     "hypothesis",
     "safetensors",
     "filelock",
+    "pyarrow",
+    "datasets",
 }
 
 
