@@ -23,7 +23,7 @@ ALLOWED = {
     "aligner": FOUNDATION | {"diagnostics"},
     "subjects": FOUNDATION | {"world", "aligner", "diagnostics"},
     "failures": FOUNDATION | {"world", "aligner", "diagnostics", "inference", "subjects"},
-    "gates": FOUNDATION | {"settings", "inference", "diagnostics", "world", "subjects", "failures"},
+    "gates": FOUNDATION | {"settings", "data", "inference", "diagnostics", "world", "subjects", "failures"},
     "evidence": {"errors", "measurement", "mmaudit"},
     "report": {"errors", "measurement", "embeddings", "gates", "diagnostics", "suites"},
     "suites": FOUNDATION | {"settings", "inference", "diagnostics", "world", "aligner", "subjects", "gates"},

@@ -17,6 +17,7 @@ from mmaudit.errors import InputError, SettingsError
 from mmaudit.gates import controls, reference_limits
 from mmaudit.gates.case import Case, Rows
 from mmaudit.gates.check import Check
+from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.outcome import Limit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
@@ -572,6 +573,7 @@ CHECKS: tuple[Check, ...] = (
         question="Do a few items of one modality answer most queries?",
         measure=lambda case: list(d.hubness(case.embeddings)),
     ),
+    *DATA_CHECKS,
 )
 
 _BY_NAME = {check.name: check for check in CHECKS}
