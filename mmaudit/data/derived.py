@@ -20,7 +20,9 @@ CONTENT = ("brightness", "first word", "last word")
 """Ends of the names of derived columns that may well be part of what an item means."""
 _PATCH = 12
 """A corner is a twelfth of the width by a twelfth of the height: watermarks are larger."""
-_LEVELS = 4
+_LEVELS = 5
+_CELLS = 3
+_EDGE_CELLS = 8
 _MOST_PIECES = 6
 
 
@@ -100,15 +102,22 @@ def _of_names(names: Sequence[str]) -> dict[str, Column]:
 
 
 def _of_picture(picture: npt.NDArray[np.uint8]) -> dict[str, Any]:
-    """Size, brightness, and the colours of the corners and edges, where marks are put."""
+    """Size, brightness, and what recurs in the corners and along the edges, where marks are put.
+
+    A mark is painted alike on many pictures, and what a picture shows is its own: a coarse thumbnail of a
+    corner is a code that a watermark or a flat background shares with others, and a scene does not. A frame
+    or a stripe has one colour all along an edge; an edge of several has no code.
+    """
     height, width, _ = picture.shape
     tall, wide = max(1, height // _PATCH), max(1, width // _PATCH)
     thin = max(1, min(height, width) // (2 * _PATCH))
-    regions = {
+    corners = {
         "corner top left": picture[:tall, :wide],
         "corner top right": picture[:tall, -wide:],
         "corner bottom left": picture[-tall:, :wide],
         "corner bottom right": picture[-tall:, -wide:],
+    }
+    edges = {
         "edge top": picture[:thin],
         "edge bottom": picture[-thin:],
         "edge left": picture[:, :thin],
@@ -118,13 +127,26 @@ def _of_picture(picture: npt.NDArray[np.uint8]) -> dict[str, Any]:
         "pixels": float(height * width),
         "aspect": round(width / height, 3),
         "brightness": float(picture.mean()),
-        **{name: _colour(region) for name, region in regions.items()},
+        **{name: "".join(_levels(region, _CELLS, _CELLS)) for name, region in corners.items()},
+        **{name: _uniform(region) for name, region in edges.items()},
     }
 
 
-def _colour(region: npt.NDArray[np.uint8]) -> str:
-    red, green, blue = (region.reshape(-1, 3).mean(axis=0) * _LEVELS / 256).astype(int).tolist()
-    return f"{red}{green}{blue}"
+def _uniform(edge: npt.NDArray[np.uint8]) -> str:
+    """Return the colour of an edge that is the same all along it, else nothing."""
+    lying = edge.shape[1] >= edge.shape[0]
+    seen = set(_levels(edge, *((1, _EDGE_CELLS) if lying else (_EDGE_CELLS, 1))))
+    return seen.pop() if len(seen) == 1 else ""
+
+
+def _levels(region: npt.NDArray[np.uint8], down: int, across: int) -> list[str]:
+    """Return the mean colour of each of ``down`` by ``across`` cells, each channel in five levels."""
+    rows, columns = (
+        np.array_split(np.arange(size), min(cells, size))
+        for size, cells in zip(region.shape[:2], (down, across), strict=True)
+    )
+    means = np.array([region[np.ix_(r, c)].reshape(-1, 3).mean(axis=0) for r in rows for c in columns])
+    return ["".join(map(str, cell)) for cell in (means * _LEVELS / 256).astype(int).tolist()]
 
 
 def _of_texts(texts: Sequence[str]) -> dict[str, Column]:

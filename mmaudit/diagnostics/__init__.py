@@ -30,6 +30,7 @@ from mmaudit.diagnostics.geometry import (
     variance,
 )
 from mmaudit.diagnostics.hubness import hub_items, hubness, neighbour_counts
+from mmaudit.diagnostics.idle import idle_dimensions
 from mmaudit.diagnostics.influence import one_step_influence
 from mmaudit.diagnostics.information import mi_proxy, v_information
 from mmaudit.diagnostics.learning import input_similarity, twin_variance
@@ -72,6 +73,7 @@ __all__ = [
     "gradient_ratio",
     "hub_items",
     "hubness",
+    "idle_dimensions",
     "input_similarity",
     "linear_cka",
     "matched_negative_drop",

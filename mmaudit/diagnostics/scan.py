@@ -25,6 +25,8 @@ FEW = 8
 LEAST = 5
 """Items that a value needs: with fewer, hardly a query has candidates of its own value."""
 MOST = 64
+KNOWN = 0.2
+"""Share of the items that must have a value they share with others: of fewer, little could be lost."""
 NEAR = 40
 """A query with more better candidates than this is no hit among any subset that one of them could spoil."""
 
@@ -58,7 +60,7 @@ def categories(column: npt.ArrayLike) -> IntArray | str:
     renumbered[common] = np.arange(len(common))
     found = np.full(len(values), UNKNOWN, dtype=np.int64)
     found[known] = renumbered[codes.reshape(-1)]
-    if np.count_nonzero(found >= 0) * 2 < len(found):
+    if np.count_nonzero(found >= 0) < KNOWN * len(found):
         return "its values are rare, or most are missing"
     return found
 

@@ -528,6 +528,17 @@ CHECKS: tuple[Check, ...] = (
         damage=controls.BOTH_SIDES_CUT,
     ),
     Check(
+        name="idle_dimensions",
+        failure="collapse",
+        question="Where directions lie idle, is retrieval short of dimensions?",
+        measure=lambda case: [d.idle_dimensions(case.embeddings, case.groups)],
+        limit=_field(
+            "harm: the directions that lie idle may be worth one query in twenty at most",
+            high=0.05,
+        ),
+        damage=controls.BOTH_SIDES_CUT,
+    ),
+    Check(
         name="rankme",
         failure="collapse",
         question="How many dimensions does each modality use (RankMe, uncentred)?",
