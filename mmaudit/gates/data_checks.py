@@ -130,10 +130,10 @@ DATA_CHECKS: tuple[Check, ...] = (
         needs=("columns",),
         profiles=_LATER,
         limit=Limit(
-            high=0.1,
+            high=0.05,
             kind="field",
-            rationale="harm: one query in ten finds its pair only among candidates of other values; a column "
-            "that is part of what items mean belongs under factors, which are not scanned",
+            rationale="harm: one query in twenty finds its pair only among candidates of other values; a "
+            "column that is part of what items mean belongs under factors, which are not scanned",
         ),
         damage=Damage("share of the item overwritten by a scanned column", _overwritten_by_scanned),
     ),

@@ -68,3 +68,18 @@ def test_order_does_not_matter():
 def test_one_point_has_nothing_to_halve():
     same = np.ones((50, 8), dtype=np.float32)
     assert idle_dimensions(Embeddings(same, same)).value == 0
+
+
+@pytest.mark.parametrize("k", [1, 3, 6, 10, 16, 24])
+def test_there_is_no_rank_so_low_that_it_passes(k):
+    x, y = sides(noise=0.5)
+    m = idle_dimensions(embeddings(on_first(x, k), on_first(y, k)))
+    assert m.low > 0.05, m
+
+
+def test_few_directions_that_tell_all_items_apart_are_enough():
+    x, y = sides(100, 8, noise=0.001, decay=0.0)
+    pad = np.zeros((100, 24))
+    m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
+    assert m.interval == "student"
+    assert m.high < 0.05
