@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmaudit.auditing import Audit, audit
+    from mmaudit.data import load_pairs
     from mmaudit.embeddings import Embeddings
     from mmaudit.errors import BundleError, InputError, MMAuditError, SettingsError, SubjectError
     from mmaudit.gates import CHECKS, Limit, Outcome, Verdict
@@ -39,12 +40,14 @@ __all__ = [
     "Verdict",
     "as_subject",
     "audit",
+    "load_pairs",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "mmaudit.auditing": ("Audit", "audit"),
+    "mmaudit.data": ("load_pairs",),
     "mmaudit.embeddings": ("Embeddings",),
     "mmaudit.errors": ("BundleError", "InputError", "MMAuditError", "SettingsError", "SubjectError"),
     "mmaudit.gates": ("CHECKS", "Limit", "Outcome", "Verdict"),

@@ -8,12 +8,15 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmaudit import __version__
 from mmaudit.comparison import Comparison, Conditions, Side
+from mmaudit.data.faults import csv_text
+from mmaudit.data.files import Files
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.evidence import (
     Bundle,
@@ -39,6 +42,9 @@ from mmaudit.settings import Settings
 from mmaudit.subjects.encode import Progress, rows_of
 from mmaudit.suites.finding import Finding
 from mmaudit.world.claims import Claims
+
+if TYPE_CHECKING:
+    from mmaudit.report.suspects import SuspectList
 
 __all__ = ["PROMPT_KEY", "Audit", "audit", "conditions", "side", "write_bundle"]
 
@@ -184,6 +190,8 @@ def write_bundle(
     from mmaudit.report.figures import svg
     from mmaudit.report.suites import suite_tables
 
+    if auditor.pairs.left_out:
+        deviations = [*deviations, f"{len(auditor.pairs.left_out)} rows of the data were left out"]
     outcomes = sorted(outcomes, key=lambda o: o.check)
     certifications = sorted(certifications, key=lambda o: o.check)
     records, certified = ([o.record() for o in rows] for rows in (outcomes, certifications))
@@ -215,6 +223,7 @@ def write_bundle(
             masked=redact,
         )
         extra |= {f"data/{found.slug}.npy": _npy(found.rows) for found in suspects}
+        extra |= {f"data/{found.slug}.csv": _suspect_table(found, auditor.pairs) for found in suspects}
         # Named by side, not by modality: a modality may be called anything, a file in the bundle may not.
         extra["data/embeddings_x.npy"] = _npy(embeddings.x)
         extra["data/embeddings_y.npy"] = _npy(embeddings.y)
@@ -295,6 +304,9 @@ def dataset_facts(auditor: Auditor) -> dict[str, Any]:
         "trusted_pairs": None if pairs.trusted is None else int(pairs.trusted.sum()),
         "factors": {name: len(np.unique(codes)) for name, codes in pairs.factors.items()},
         "nuisance": {name: len(np.unique(codes)) for name, codes in pairs.nuisance.items()},
+        "metadata": {name: str(np.asarray(column).dtype.kind) for name, column in pairs.metadata.items()},
+        "splits": {} if pairs.splits is None else _counts(pairs.splits),
+        "left_out": list(pairs.left_out),
         "can_be_rendered_again": pairs.renderer is not None,
         "inputs_sha256": inputs,
         "split_sha256": _split_digest(pairs, inputs),
@@ -320,6 +332,30 @@ def _look(pairs: Pairs, rows: IntArray) -> Mapping[str, Any]:
     return {modality: rows_of(column, rows) for modality, column in pairs.inputs.items()}
 
 
+def _counts(names: npt.NDArray[np.str_]) -> dict[str, int]:
+    found, counts = np.unique(names, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _suspect_table(found: "SuspectList", pairs: Pairs) -> bytes:
+    """Return the whole list as CSV: the row, where it was read, the files, and the figures that put it there.
+
+    Cells that a spreadsheet would take for formulas are made text.
+    """
+    files = {m: column for m, column in pairs.inputs.items() if isinstance(column, Files)}
+    header = ("row", "place", *files, *found.columns[: found.figures.shape[1]])
+    body = [
+        (
+            int(row),
+            "" if pairs.places is None else pairs.places[row],
+            *(column.sources[row].name for column in files.values()),
+            *(f"{value:.6g}" for value in figures),
+        )
+        for row, figures in zip(found.rows, found.figures, strict=True)
+    ]
+    return csv_text(header, body).encode()
+
+
 def _split_digest(pairs: Pairs, inputs: Mapping[str, str | None]) -> str | None:
     """Return one SHA-256 over the inputs and all labels: which pairs, in which order, were audited."""
     if None in inputs.values():
@@ -336,6 +372,8 @@ def _split_digest(pairs: Pairs, inputs: Mapping[str, str | None]) -> str | None:
 
 def _digest(column: Any) -> str | None:
     """Return the SHA-256 over the inputs of one modality, ``None`` where they are objects without content."""
+    if isinstance(column, Files):
+        return column.content_sha256
     h = hashlib.sha256()
     for item in [column] if isinstance(column, np.ndarray) else column:
         if isinstance(item, np.ndarray):

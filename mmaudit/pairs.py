@@ -34,7 +34,11 @@ class Pairs:
     ``groups`` (n,) int: items of one group mean the same, so all of them are correct answers; ``None``:
     every item is its own group. ``factors`` and ``nuisance`` map a name to (n,) integer codes: what the
     items mean, and what they must not be matched by (watermark, source, template). ``trusted`` (n,) bool
-    marks pairs known to be right; ``None``: none is known. Raises :class:`InputError` on unequal lengths.
+    marks pairs known to be right; ``None``: none is known. ``metadata`` maps a name to (n,) strings or real
+    numbers (NaN: not known) of which nothing is said: they are scanned for shortcuts and cut into slices.
+    ``splits`` (n,) strings name the part of the data each pair belongs to. ``places`` (n,) say where each
+    pair was read, ``left_out`` which rows were not used and why, one line each. Raises :class:`InputError` on
+    unequal lengths.
     """
 
     inputs: Mapping[str, Sequence[Any] | npt.NDArray[Any]]
@@ -42,6 +46,10 @@ class Pairs:
     factors: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     nuisance: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     trusted: npt.NDArray[np.bool_] | None = None
+    metadata: Mapping[str, npt.NDArray[Any]] = dataclasses.field(default_factory=dict)
+    splits: npt.NDArray[np.str_] | None = None
+    places: Sequence[str] | None = None
+    left_out: tuple[str, ...] = ()
     renderer: Renderer | None = None
     name: str = "pairs"
     description: str = ""
@@ -56,12 +64,22 @@ class Pairs:
                 f"unequal counts: {counts}; give one input a pair in each modality, in the same order"
             )
         n = next(iter(counts.values()))
-        columns: dict[str, Any] = {"groups": self.groups, "trusted": self.trusted}
+        columns: dict[str, Any] = {
+            "groups": self.groups,
+            "trusted": self.trusted,
+            "splits": self.splits,
+            "places": self.places,
+        }
         columns |= {f"factor {k!r}": v for k, v in self.factors.items()}
         columns |= {f"nuisance {k!r}": v for k, v in self.nuisance.items()}
+        columns |= {f"metadata {k!r}": v for k, v in self.metadata.items()}
         for label, column in columns.items():
             if column is not None and np.shape(column) != (n,):
                 raise InputError(f"{label} has shape {np.shape(column)}; expected ({n},), one value a pair")
+        for name, column in self.metadata.items():
+            if np.asarray(column).dtype.kind not in "biufU":
+                kind = np.asarray(column).dtype
+                raise InputError(f"metadata {name!r} has dtype {kind}; expected strings or real numbers")
 
     def __len__(self) -> int:
         """Return the number of pairs."""

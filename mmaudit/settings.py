@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mmaudit.errors import SettingsError
 
-__all__ = ["GOVERNANCE", "Profile", "Settings", "did_you_mean", "load", "read_pyproject"]
+__all__ = ["DATA_TABLE", "GOVERNANCE", "Profile", "Settings", "did_you_mean", "load", "read_pyproject"]
 
 Profile = Literal["smoke", "ci", "full"]
 Range = tuple[float | None, float | None]
@@ -28,6 +28,20 @@ GOVERNANCE = (
     "residual_risks",
 )
 """What ``[tool.mmaudit.governance]`` may state, each as a text or a list of texts."""
+DATA_TABLE = (
+    "file",
+    "columns",
+    "root",
+    "group",
+    "split",
+    "trusted",
+    "nuisance",
+    "factors",
+    "ignore",
+    "tolerate",
+    "max_pixels",
+)
+"""What ``[tool.mmaudit.data]`` may say; :class:`mmaudit.data.Options` says what each means."""
 _LONGEST = 20_000
 _MOST = 100
 
@@ -42,9 +56,10 @@ class Settings:
     and not a skip. ``limits``: check name to the closed range ``(low, high)`` that replaces the catalogue's
     (``None``: that side is open); ``rationales`` say why, where someone said so. ``tolerance``: check name to
     how much worse than a baseline its figures may be, in their own unit. ``subject`` and ``data``: where they
-    come from, ``None`` for the built-in ones. ``out``: the folder that bundles are written to.
-    ``governance``: what people state about the audited system, by the keys of :data:`GOVERNANCE`; it goes
-    into the evidence and decides nothing.
+    come from, ``None`` for the built-in ones. ``table``: how a table of pairs is read, by the keys of
+    :data:`DATA_TABLE` but ``file``. ``out``: the folder that bundles are written to. ``governance``: what
+    people state about the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and
+    decides nothing.
     """
 
     profile: Profile = "ci"
@@ -58,14 +73,16 @@ class Settings:
     tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     subject: str | None = None
     data: str | None = None
+    table: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     out: str = "mmaudit-out"
     governance: Mapping[str, Statement] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as exact builtin types.
 
-        ``out`` is left out, and of a subject's path only the file name is kept: where things lie on a
-        machine is no part of the evidence, and two equal audits must have equal settings. ``governance`` is
+        ``out`` and the root of a table's paths are left out, and of the subject's and the data's path only
+        the file name is kept: where things lie on a machine is no part of the evidence, and two equal audits
+        must have equal settings. ``governance`` is
         left out because nothing that is measured depends on it; it has a document of its own.
         """
         left_out = ("out", "governance", "rationales")
@@ -75,8 +92,10 @@ class Settings:
         for name, text in self.rationales.items():
             row["limits"][name]["rationale"] = text
         row["tolerance"] = dict(self.tolerance)
-        if self.subject is not None and ":" not in _after_drive(self.subject):
-            row["subject"] = Path(self.subject).name
+        row["table"] = {key: value for key, value in self.table.items() if key != "root"}
+        for key in ("subject", "data"):
+            if row[key] is not None and ":" not in _after_drive(row[key]):
+                row[key] = Path(row[key]).name
         return row
 
     def digest(self) -> str:
@@ -109,7 +128,14 @@ def load(
     ``checks`` are the names that ``limits`` may set, ``checks`` and ``access`` those that ``require`` may
     name. Raises :class:`SettingsError`, one line, on an unknown name or a value of the wrong type or range.
     """
-    given = dict(table) | {key: value for key, value in (overrides or {}).items() if value is not None}
+    given = dict(table)
+    if isinstance(given.get("data"), Mapping):
+        # ``data`` is a table where there is more to say than where the data are.
+        given["table"] = {key: value for key, value in given["data"].items() if key != "file"}
+        given["data"] = given["data"].get("file")
+    elif "table" in given:
+        raise SettingsError(f"unknown mmaudit setting 'table'; {did_you_mean('data', ['data'])}")
+    given |= {key: value for key, value in (overrides or {}).items() if value is not None}
     rules: dict[str, Callable[[str, Any], Any]] = {
         "profile": functools.partial(_choice, choices=("smoke", "ci", "full")),
         "seed": _seed,
@@ -120,7 +146,8 @@ def load(
         "limits": functools.partial(_limits, checks=checks),
         "tolerance": functools.partial(_tolerance, checks=checks),
         "subject": _text,
-        "data": _text,
+        "data": lambda key, value: None if value is None else _text(key, value),
+        "table": _data_table,
         "out": _text,
         "governance": _governance,
     }
@@ -246,6 +273,30 @@ def _tolerance(key: str, value: Any, *, checks: Collection[str]) -> Mapping[str,
         if number < 0:
             raise _wrong(f"{key}.{name}", number, "a number of at least 0")
     return allowed
+
+
+def _data_table(_: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    read: dict[str, Any] = {}
+    for name, entry in value.items():
+        label = f"data.{name}"
+        if name not in DATA_TABLE:
+            raise SettingsError(f"unknown mmaudit setting {label!r}; {did_you_mean(name, DATA_TABLE)}")
+        if name in ("tolerate", "max_pixels"):
+            if not isinstance(entry, int) or isinstance(entry, bool) or entry < 0:
+                raise _wrong(label, entry, "a whole number of at least 0")
+            read[name] = entry
+        elif name in ("nuisance", "factors", "ignore"):
+            if not isinstance(entry, (list, tuple)) or not all(isinstance(column, str) for column in entry):
+                raise _wrong(label, entry, "a list of column names")
+            read[name] = list(dict.fromkeys(entry))
+        elif name == "columns":
+            named = isinstance(entry, Mapping) and all(isinstance(c, str) and c for c in entry.values())
+            if not named or len(entry) != 2:
+                raise _wrong(label, entry, "a table of two modalities and the column of each")
+            read[name] = dict(entry)
+        else:
+            read[name] = _text(label, entry)
+    return read
 
 
 def _governance(key: str, value: Any) -> Mapping[str, Statement]:

@@ -30,6 +30,7 @@ def test_defaults():
         "tolerance": {},
         "subject": None,
         "data": None,
+        "table": {},
     }
 
 
@@ -164,3 +165,30 @@ def test_a_pyproject_that_cannot_be_read_is_one_line(tmp_path, text):
 def test_no_close_word_lists_all():
     assert did_you_mean("xyz", CHECKS) == "known: norm_leak, symmetry_gap"
     assert did_you_mean("norm_leek", CHECKS) == "did you mean 'norm_leak'?"
+
+
+def test_the_data_table_is_read_beside_where_the_data_are():
+    table = {"file": "pairs.csv", "columns": {"image": "f", "text": "t"}, "tolerate": 2, "root": "/data"}
+    found = loaded({"data": table})
+    assert found.data == "pairs.csv"
+    assert found.table == {"columns": {"image": "f", "text": "t"}, "tolerate": 2, "root": "/data"}
+    assert "root" not in found.as_dict()["table"]
+    assert loaded({"data": table}, {"data": "other/pairs.csv"}).as_dict()["data"] == "pairs.csv"
+    assert loaded({"data": table}, {"data": "other:pairs"}).table == found.table
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ({"tolerat": 1}, "unknown mmaudit setting 'data.tolerat'; did you mean 'tolerate'?"),
+        ({"tolerate": -1}, "'data.tolerate' is -1; expected a whole number of at least 0"),
+        ({"tolerate": True}, "expected a whole number"),
+        ({"factors": "topic"}, "'data.factors' is 'topic'; expected a list of column names"),
+        ({"columns": {"image": "f"}}, "expected a table of two modalities and the column of each"),
+        ({"group": ""}, "'data.group' is ''; expected a non-empty string"),
+    ],
+)
+def test_a_data_table_that_says_nothing_known_is_refused(table, complaint):
+    with pytest.raises(SettingsError) as caught:
+        loaded({"data": table})
+    assert complaint in str(caught.value)

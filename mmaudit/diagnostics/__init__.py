@@ -30,6 +30,7 @@ from mmaudit.diagnostics.geometry import (
     variance,
 )
 from mmaudit.diagnostics.hubness import hub_items, hubness, neighbour_counts
+from mmaudit.diagnostics.idle import idle_dimensions
 from mmaudit.diagnostics.influence import one_step_influence
 from mmaudit.diagnostics.information import mi_proxy, v_information
 from mmaudit.diagnostics.learning import input_similarity, twin_variance
@@ -42,15 +43,20 @@ from mmaudit.diagnostics.retrieval import (
     ranks,
     recall,
 )
+from mmaudit.diagnostics.scan import same_value_drops
 from mmaudit.diagnostics.shortcut import (
     blind_baseline,
     counterfactual_drop,
     matched_negative_drop,
     twin_accuracy,
 )
+from mmaudit.diagnostics.slices import LEAST as SLICE_LEAST
+from mmaudit.diagnostics.slices import slice_discrimination, slice_spread
+from mmaudit.diagnostics.splits import near_duplicates, split_overlap
 from mmaudit.diagnostics.symmetry import symmetry_gap
 
 __all__ = [
+    "SLICE_LEAST",
     "RankKind",
     "Ranks",
     "alignment",
@@ -67,6 +73,7 @@ __all__ = [
     "gradient_ratio",
     "hub_items",
     "hubness",
+    "idle_dimensions",
     "input_similarity",
     "linear_cka",
     "matched_negative_drop",
@@ -78,6 +85,7 @@ __all__ = [
     "modality_gap",
     "movement_ratio",
     "mrr",
+    "near_duplicates",
     "neighbour_counts",
     "norm_leak",
     "one_step_influence",
@@ -90,8 +98,12 @@ __all__ = [
     "ranks",
     "recall",
     "ridge_cca",
+    "same_value_drops",
     "separation",
+    "slice_discrimination",
+    "slice_spread",
     "spectrum",
+    "split_overlap",
     "suspects",
     "symmetry_gap",
     "tail_excess",

@@ -10,6 +10,7 @@ __all__ = ["MAX_LEVELS", "MEDIA_TYPES", "PARTIAL", "check_paths", "check_run_id"
 MAX_LEVELS = 8
 
 MEDIA_TYPES = {
+    "csv": "text/csv",
     "html": "text/html",
     "json": "application/json",
     "jsonl": "application/jsonl",

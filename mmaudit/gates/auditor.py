@@ -15,6 +15,7 @@ from mmaudit.gates.catalogue import CHECKS, check_named
 from mmaudit.gates.check import Check, Damage
 from mmaudit.gates.controls import smallest
 from mmaudit.gates.decide import Decision, decide
+from mmaudit.gates.facets import SAMPLE, sample
 from mmaudit.gates.material import Material
 from mmaudit.gates.outcome import Control, Dose, Limit, Outcome, Verdict
 from mmaudit.gates.store import Store
@@ -32,7 +33,7 @@ __all__ = ["Auditor"]
 
 Judge = Callable[[Sequence[Measurement]], Decision]
 
-CONTROL_ITEMS = 2000
+CONTROL_ITEMS = SAMPLE
 """Pairs a control is planted in: what it catches there it catches in more, and each try costs n² d."""
 CERTIFICATION_ITEMS = 1000
 
@@ -173,15 +174,14 @@ class Auditor:
         )
 
     def _control(self, check: Check, damage: Damage, case: Case, judge: Judge) -> Control:
-        """Return the smallest ``damage`` to this very case that the gate rejects.
+        """Return the smallest ``damage`` to this very case, or to a sample of it, that the gate rejects.
 
         Raises :class:`ControlError` where the gate rejects none of it.
         """
         # What is encoded a second time, or compared with its input, is few rows of all, and named by their
         # numbers among all.
         if len(case.x) > CONTROL_ITEMS and not case.again and case.inputs is None:
-            rng = generator(self.settings.seed, "control items")
-            case = case.take(np.sort(rng.permutation(len(case.x))[:CONTROL_ITEMS]))
+            case = case.take(sample(len(case.x), self.settings.seed, CONTROL_ITEMS))
         tried: dict[float, tuple[Case, Decision]] = {}
 
         def rejects(severity: float) -> bool:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mmaudit.diagnostics import Ranks, pair_losses, ranks
 from mmaudit.embeddings import Embeddings, Similarity
+from mmaudit.gates.facets import Scan
 from mmaudit.pairs import IntArray
 from mmaudit.subjects import Training, TrainingFault
 
@@ -44,9 +45,10 @@ class Case:
     """The audited pairs as served, and what else could be had. A part that could not be had is ``None``.
 
     ``x``, ``y``: (n, d) as served. ``again``: rows encoded a second time. ``redrawn``: the same items with
-    every nuisance drawn anew, several times. ``twins``: pairs in runs of ``twin_size`` items of identical
-    meaning. ``inputs``: some of the inputs as numbers. ``retrain``: the training of the subject with a fault
-    of a given severity.
+    every nuisance drawn anew, several times. ``scan``: the columns that items might be matched by.
+    ``slices``: (n,) bool by name. ``splits``, ``contents``: (n,) codes of the split and of equal contents.
+    ``twins``: pairs in runs of ``twin_size`` items of identical meaning. ``inputs``: some of the inputs as
+    numbers. ``retrain``: the training of the subject with a fault of a given severity.
     """
 
     x: Rows
@@ -57,6 +59,10 @@ class Case:
     trusted: npt.NDArray[np.bool_] | None = None
     factors: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     nuisance: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    scan: Scan | None = None
+    slices: Mapping[str, npt.NDArray[np.bool_]] = dataclasses.field(default_factory=dict)
+    splits: IntArray | None = None
+    contents: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     again: tuple["Again", ...] = ()
     inputs: Inputs | None = None
     redrawn: tuple[Embeddings, ...] = ()
@@ -94,6 +100,10 @@ class Case:
             trusted=None if self.trusted is None else self.trusted[rows],
             factors={name: codes[rows] for name, codes in self.factors.items()},
             nuisance={name: codes[rows] for name, codes in self.nuisance.items()},
+            scan=None if self.scan is None else self.scan.take(rows, len(self.x)),
+            slices={name: inside[rows] for name, inside in self.slices.items()},
+            splits=None if self.splits is None else self.splits[rows],
+            contents={name: codes[rows] for name, codes in self.contents.items()},
             again=(),
             inputs=None,
             redrawn=tuple(drawn.take(rows) for drawn in self.redrawn),

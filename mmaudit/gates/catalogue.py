@@ -17,6 +17,7 @@ from mmaudit.errors import InputError, SettingsError
 from mmaudit.gates import controls, reference_limits
 from mmaudit.gates.case import Case, Rows
 from mmaudit.gates.check import Check
+from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.outcome import Limit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
@@ -527,6 +528,17 @@ CHECKS: tuple[Check, ...] = (
         damage=controls.BOTH_SIDES_CUT,
     ),
     Check(
+        name="idle_dimensions",
+        failure="collapse",
+        question="Where directions lie idle, is retrieval short of dimensions?",
+        measure=lambda case: [d.idle_dimensions(case.embeddings, case.groups)],
+        limit=_field(
+            "harm: the directions that lie idle may be worth one query in twenty at most",
+            high=0.05,
+        ),
+        damage=controls.BOTH_SIDES_CUT,
+    ),
+    Check(
         name="rankme",
         failure="collapse",
         question="How many dimensions does each modality use (RankMe, uncentred)?",
@@ -572,6 +584,7 @@ CHECKS: tuple[Check, ...] = (
         question="Do a few items of one modality answer most queries?",
         measure=lambda case: list(d.hubness(case.embeddings)),
     ),
+    *DATA_CHECKS,
 )
 
 _BY_NAME = {check.name: check for check in CHECKS}

@@ -20,6 +20,12 @@ ACCESS = {
     "numeric inputs": ("inputs", "inputs that are arrays of numbers; text is not compared as it stands"),
     "renderer": ("inputs", "items that can be rendered again; give the pairs a renderer"),
     "nuisance": ("metadata", "a nuisance column (watermark, source, template …); name one in the pairs"),
+    "columns": (
+        "metadata",
+        "columns to scan: metadata, or inputs that are pictures, captions or files",
+    ),
+    "slices": ("metadata", "a column that cuts the items into slices of 30 or more; name one in the pairs"),
+    "splits": ("splits", "two or more splits of the data; name each pair's in the pairs"),
     "trusted": (
         "trusted pairs",
         "both pairs known to be right and pairs merely claimed; mark some as trusted",

@@ -1,16 +1,18 @@
 """Gathers what the checks look at: every input is encoded once a session, on first need."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mmaudit.data.derived import derivable
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.gates.case import Again, Case, Inputs
 from mmaudit.gates.check import ACCESS
+from mmaudit.gates.facets import contents_of, scan_of, slices_of
 from mmaudit.gates.store import Store
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.seeds import derived_seed, generator
@@ -97,6 +99,11 @@ class Material:
         assert self.world is not None
         return self.world.audit_pairs(self._given.view if self._given is not None else "features")
 
+    @functools.cached_property
+    def slices(self) -> Mapping[str, npt.NDArray[np.bool_]]:
+        """The slices of the audited pairs, (n,) by name."""
+        return slices_of(self.pairs)
+
     def lacks(self, needs: Sequence[str]) -> str | None:
         """Return what is missing for ``needs``, as one line, or ``None``."""
         pairs, given = self.pairs, self._given
@@ -108,6 +115,9 @@ class Material:
             "numeric inputs": encodes and any(_is_numeric(column) for column in pairs.inputs.values()),
             "renderer": encodes and pairs.renderer is not None,
             "nuisance": bool(pairs.nuisance),
+            "columns": bool(pairs.metadata) or derivable(pairs),
+            "slices": bool(self.slices),
+            "splits": pairs.splits is not None and len(np.unique(pairs.splits)) > 1,
             "trusted": trusted is not None and bool(trusted.any()) and not bool(trusted.all()),
             "factors": bool(pairs.factors),
             "training": given is None or given.training is not None,
@@ -147,6 +157,10 @@ class Material:
             trusted=pairs.trusted,
             factors=pairs.factors,
             nuisance=pairs.nuisance,
+            scan=self._store.get("scan", lambda: scan_of(pairs, self._seed)) if "columns" in needs else None,
+            slices=self.slices if "slices" in needs else {},
+            splits=_codes(pairs.splits) if "splits" in needs else None,
+            contents=contents_of(pairs) if "splits" in needs else {},
             again=self._store.get("again", self._again) if "encoder" in needs else (),
             inputs=self._inputs() if "numeric inputs" in needs else None,
             redrawn=tuple(
@@ -234,3 +248,7 @@ def _flat(modality: str, items: Any) -> npt.NDArray[np.float64]:
     if len(shapes) != 1:
         raise InputError(f"the {modality} inputs have {len(shapes)} shapes; only inputs of one shape compare")
     return np.asarray(items, dtype=np.float64).reshape(len(items), -1)
+
+
+def _codes(names: npt.NDArray[np.str_] | None) -> IntArray | None:
+    return None if names is None else np.unique(names, return_inverse=True)[1].reshape(-1).astype(np.int64)

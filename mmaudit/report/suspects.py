@@ -51,8 +51,8 @@ class Suspect:
 class SuspectList:
     """What is suspect in one way, the worst first.
 
-    ``rows`` (k,) int64 are all that were found and ``shown`` the first of them; ``columns`` name the figures
-    and then the views. ``slug`` can name a file.
+    ``rows`` (k,) int64 are all that were found, ``figures`` (k, f) what put each on the list, and ``shown``
+    the first of them; ``columns`` name the figures and then the views. ``slug`` can name a file.
     """
 
     slug: str
@@ -60,6 +60,7 @@ class SuspectList:
     caption: str
     columns: tuple[str, ...]
     rows: IntArray
+    figures: npt.NDArray[np.float64]
     shown: tuple[Suspect, ...]
 
 
@@ -82,7 +83,7 @@ def suspect_lists(
     candidates = beaten if trusted is None else beaten & ~trusted
     order = suspects(ranks, len(ranks))
     pairs = order[candidates[order]][:_LISTED]
-    both = list(zip(ranks.forward.percentile, ranks.backward.percentile, strict=True))
+    both = np.stack([ranks.forward.percentile, ranks.backward.percentile], axis=1)
     sides = zip((first, second), hub_items(embeddings, k=_NEIGHBOURS), strict=True)
     counts = neighbour_counts(embeddings, k=_NEIGHBOURS)
     camera = _Camera(look, masked)
@@ -94,8 +95,9 @@ def suspect_lists(
             "(0 is best, 0.5 chance, 1 worst); those known to be right are left out.",
             columns=(f"{first} → {second}", f"{second} → {first}", first, second),
             rows=pairs,
+            figures=both[pairs],
             shown=camera.shoot(
-                pairs[:_SHOWN_PAIRS], [tuple(map(number, map(float, p))) for p in both], (first, second)
+                pairs[:_SHOWN_PAIRS], [tuple(map(number, p)) for p in both.tolist()], (first, second)
             ),
         )
     ]
@@ -108,6 +110,7 @@ def suspect_lists(
                 f"which is {_NEIGHBOURS}.",
                 columns=("queries", modality),
                 rows=hubs,
+                figures=count[hubs, None],
                 shown=camera.shoot(hubs[:_SHOWN_HUBS], [(f"{c:.4g}",) for c in count], (modality,)),
             )
         )

@@ -22,9 +22,10 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "pytest_mmaudit_subject, else the built-in reference aligner",
     ),
     "data": (
-        {"metavar": "MODULE:FACTORY"},
+        {"metavar": "FILE"},
         "string",
-        "what it is audited on: module:factory that gives mmaudit.pairs.Pairs; default: the built-in world",
+        "what it is audited on: a .csv, .tsv, .jsonl or .parquet table of pairs, a folder of files of one "
+        "stem or of a saved dataset, or module:factory that gives mmaudit.Pairs; default: the built-in world",
     ),
     "out": ({"metavar": "DIR"}, "string", "folder that the evidence is written to (default: mmaudit-out)"),
     "require": (

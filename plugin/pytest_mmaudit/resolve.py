@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import mmaudit.settings
+from mmaudit.data import SUFFIXES, Options, is_table, load_pairs
 from mmaudit.errors import BundleError, MMAuditError, SettingsError
 from mmaudit.evidence import PrivateKey, load_private, now
 from mmaudit.gates import CHECKS
@@ -80,10 +81,20 @@ def subject(config: pytest.Config, spec: str | None) -> Any:
     return _load(config, "subject", spec)
 
 
-def data(config: pytest.Config, spec: str | None) -> Pairs | None:
-    """Return the pairs that ``spec`` gives, ``None`` for the built-in ones."""
+def data(config: pytest.Config, settings: Settings) -> Pairs | None:
+    """Return the pairs of the table, folder or factory that is named, ``None`` for the built-in ones."""
+    spec = settings.data
     if spec is None:
         return None
+    path = next((p for p in _candidates(config, spec) if p.exists()), None)
+    if is_table(spec) or (path is not None and path.is_dir()):
+        if path is None:
+            raise pytest.UsageError(f"mmaudit data {spec!r}: no such file")
+        table = dict(settings.table)
+        if "root" in table:
+            table["root"] = str(config.rootpath / table["root"])
+        report = config.invocation_params.dir / settings.out / "bad-rows.csv"
+        return load_pairs(path, Options(**table), report=report)
     pairs = _load(config, "data", spec)
     if not isinstance(pairs, Pairs):
         raise pytest.UsageError(
@@ -122,7 +133,7 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     where = f"mmaudit {what} {spec!r}"
     if not (module_name and colon and attribute):
-        files = " or an .npy/.npz file" if what == "subject" else ""
+        files = " or an .npy/.npz file" if what == "subject" else f", a {'/'.join(SUFFIXES)} file or a folder"
         raise pytest.UsageError(f"{where}: expected module:factory{files}")
     root = str(config.rootpath)
     if root not in sys.path:

@@ -71,7 +71,7 @@ def _auditor(config: pytest.Config, settings: Settings, cache: Path, *, live: bo
     try:
         return Auditor(
             resolve.subject(config, settings.subject),
-            resolve.data(config, settings.data),
+            resolve.data(config, settings),
             settings,
             cache=cache,
             progress=LiveLine(config) if live else None,

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import numpy as np
@@ -28,6 +29,12 @@ def outcome_of(reference):
 def inner_product():
     """The audit of a healthy synthetic subject compared by inner product: a table of unit rows."""
     return Auditor(synthetic(similarity="dot"), healthy_pairs())
+
+
+@pytest.fixture(scope="session")
+def described():
+    """The audit of a healthy synthetic subject on pairs with captions, metadata and splits."""
+    return Auditor(described_subject(), described_pairs())
 
 
 @pytest.fixture(scope="session")
@@ -66,4 +73,29 @@ def healthy_pairs(n=800):
         nuisance={"source": rows % 4},
         factors={"half": rows % 2},
         trusted=rows < n // 2,
+    )
+
+
+def described_subject():
+    """:func:`synthetic`, its text encoder reading captions that end in the number of their row."""
+    subject = synthetic()
+    look_up = subject.encoders["text"]
+
+    def read(captions):
+        return look_up(np.array([int(caption.split()[-1]) for caption in captions]))
+
+    return dataclasses.replace(subject, encoders={**subject.encoders, "text": read})
+
+
+def described_pairs(n=800):
+    """Pairs of rows and captions: about half of the captions are filled into another template."""
+    rng = generator(11, "described pairs")
+    forms = rng.integers(0, 2, n)
+    return Pairs(
+        inputs={
+            "image": np.arange(n),
+            "text": [f"{'a photo of' if form else 'this is'} item {i}" for i, form in enumerate(forms)],
+        },
+        metadata={"source": np.array([f"agency {v}" for v in rng.integers(0, 5, n)])},
+        splits=np.array(["train", "test"])[rng.integers(0, 2, n)],
     )

@@ -204,10 +204,10 @@ def test_what_a_check_lacks_is_not_evidenced_and_named(need, line):
     assert auditor.material.lacks((need,)) == f"needs {line}"
 
 
-def test_every_check_is_measurable_on_some_subject(reference):
+def test_every_check_is_measurable_on_some_subject(reference, described):
     dot = Auditor(dataclasses.replace(as_subject(table()), similarity="dot"))
     for check in CHECKS:
-        lacking = [a.material.lacks(check.needs) for a in (reference, dot)]
+        lacking = [a.material.lacks(check.needs) for a in (reference, dot, described)]
         assert None in lacking, (check.name, lacking)
 
 
@@ -367,7 +367,8 @@ def test_the_reference_is_what_the_seed_says(reference):
 def test_healthy_reference_aligners_of_unseen_seeds_are_accepted(judge, seed):
     auditor = Auditor(settings=Settings(seed=seed))
     gates = [c for c in auditor.checks if auditor.limit(c) and not auditor.material.lacks(c.needs)]
-    assert len(gates) == auditor.family - 1  # all but the one that needs an inner product
+    # All but those that need an inner product, columns to scan, and splits.
+    assert len(gates) == auditor.family - 3
     assert {c.name: judge(auditor, c.name) for c in gates} == {c.name: ACCEPT for c in gates}
 
 

@@ -12,7 +12,8 @@ from mmaudit.world import build
 from mmaudit.world import preset as world_preset
 
 STANDARD = world_preset("standard")
-GATES = [c.name for c in CHECKS if c.limit is not None and "inner product" not in c.needs]
+LACKING = {"inner product", "columns", "splits"}
+GATES = [c.name for c in CHECKS if c.limit is not None and not LACKING & set(c.needs)]
 
 
 @functools.cache

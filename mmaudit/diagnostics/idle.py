@@ -1,0 +1,112 @@
+"""Dimensional collapse that costs something: directions lie idle while retrieval is short of them."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit import inference
+from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.diagnostics.retrieval import group_codes, ranks
+from mmaudit.embeddings import Embeddings, unit_rows
+from mmaudit.measurement import Measurement
+from mmaudit.seeds import generator
+
+__all__ = ["IDLE", "LIVE", "idle_dimensions"]
+
+LIVE = 2e-4
+"""A direction is idle whose singular value is below this share of the largest. Spectra that fall as 1/k stay
+above it up to width 5000; what half-precision storage adds to an empty direction stays below."""
+DEPTHS = (1, 5, 10)
+IDLE = 0.05
+"""Share of idle directions that is let pass: where there are about as many items as dimensions, the last few
+singular values of any embedding come close to zero."""
+ITEMS = 2000
+ENOUGH = 0.3
+"""Share of the queries that must succeed for a loss of one in twenty to show."""
+
+
+def idle_dimensions(
+    embeddings: Embeddings, groups: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
+    """Measure what retrieval loses when modalities with idle directions keep only half of those they use.
+
+    Dimensional collapse (Jing et al. 2022): the centred embeddings span fewer directions than their items
+    and their width allow. That alone harms nobody. It harms where each direction still counts, which halving
+    those in use shows: while most queries succeed, doubling them would bring less than halving them costs, so
+    what this reads bounds what the idle ones are worth. It is read at the least depth (1, 5 or 10) at which
+    :data:`ENOUGH` of the queries succeed, because where nothing is left there is nothing to lose; and where
+    fewer than two directions are in use for each of the log2 n bits that tell n items apart, all that is
+    missing of r@1 is taken for what they are worth.
+
+    Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
+    directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
+    """
+    order = inference.canonical_order(embeddings.x, embeddings.y)
+    rows = np.sort(order[generator(0, "idle dimensions").permutation(len(order))[:ITEMS]])
+    part = embeddings.take(rows)
+    group = group_codes(groups, len(embeddings))[rows]
+    most = len(np.unique(group))
+    sides, notes, fewest = [], [], most
+    for z, modality in zip(part.scored, part.modalities, strict=True):
+        kept, live, possible = _halved(unit_rows(z), most)
+        sides.append(z if kept is None else kept)
+        if kept is not None:
+            fewest = min(fewest, live)
+            notes.append(f"{modality} embeddings use {live} of {possible} possible directions")
+    if not notes:
+        return inference.exact(
+            "idle_dimensions",
+            0.0,
+            len(part),
+            confidence=confidence,
+            unit="share",
+            direction="lower is better",
+            method=f"no modality has more than {IDLE:.0%} idle directions",
+        )
+    now = ranks(part, group)
+    k = next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
+    if fewest < 2 * math.log2(max(2, most)):
+        k, before, after = 1, np.ones(len(part)), now.mean_hits(1)
+        interactions = [now.rivalry(1, -0.5, -0.5)]
+        notes.append("fewer than two directions a bit: all that is missing of r@1 is counted")
+    else:
+        x, y = (side.astype(np.float32) for side in sides)
+        halved = ranks(Embeddings(x, y, part.modalities, part.similarity), group)
+        before, after = now.mean_hits(k), halved.mean_hits(k)
+        interactions = [now.rivalry(k, 0.5, 0.5), halved.rivalry(k, -0.5, -0.5)]
+    if (reason := now.too_few(k)) is not None:
+        return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")
+    query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
+    return inference.paired_difference(
+        "idle_dimensions" if k == 1 else f"idle_dimensions_at_{k}",
+        before,
+        after,
+        clusters=now.groups,
+        shared=inference.shared_variance(before - after, query, candidate, effect, now.groups),
+        confidence=confidence,
+        unit="share",
+        direction="lower is better",
+        null=0.0,
+        notes=tuple(notes),
+    )
+
+
+def _halved(units: FloatArray, groups: int) -> tuple[FloatArray | None, int, int]:
+    """Return ``units`` (n, d) on half of their live directions, ``None`` if few are idle; then how many live,
+    of how many that the distinct items and the width allow.
+    """
+    centre = units.mean(axis=0)
+    u, s, vt = np.linalg.svd(units - centre, full_matrices=False)
+    live = int(np.count_nonzero(s > LIVE * s[0])) if len(s) and s[0] > RESOLUTION else 0
+    possible = min(groups - 1, _distinct(units) - 1, units.shape[1])
+    if live >= (1 - IDLE) * possible:
+        return None, live, possible
+    half = live // 2
+    return np.asarray(centre + (u[:, :half] * s[:half]) @ vt[:half]), live, possible
+
+
+def _distinct(units: FloatArray) -> int:
+    """Return how many rows are no copy of an earlier one: a picture with five captions is one item."""
+    near = units @ units.T > 1 - RESOLUTION
+    return int(np.count_nonzero(~np.any(np.tril(near, -1), axis=1)))

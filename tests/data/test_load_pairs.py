@@ -1,0 +1,206 @@
+"""Every form of table gives the same pairs, and every bad row is accounted for."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from mmaudit.data import Options, load_pairs
+from mmaudit.data.faults import csv_text
+from mmaudit.errors import InputError
+
+
+def written(gallery, form, rows):
+    if form in ("csv", "tsv"):
+        return gallery.csv(rows, f"pairs.{form}", "\t" if form == "tsv" else ",")
+    if form == "jsonl":
+        return gallery.jsonl(rows)
+    if form == "folder":
+        folder = gallery.folder / "samples"
+        folder.mkdir()
+        for i, row in enumerate(rows):
+            (folder / f"{i:03}.png").write_bytes((gallery.folder / row["image"]).read_bytes())
+            (folder / f"{i:03}.txt").write_text(row["caption"] + "\n")
+            (folder / f"{i:03}.json").write_text(json.dumps({"source": row["source"]}))
+        return folder
+    if form == "parquet":
+        pyarrow = pytest.importorskip("pyarrow", reason="Parquet is an extra")
+        from pyarrow import parquet
+
+        path = gallery.folder / "pairs.parquet"
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        return path
+    datasets = pytest.importorskip("datasets", reason="saved datasets are an extra")
+    paths = [str(gallery.folder / row["image"]) for row in rows]
+    found = datasets.Dataset.from_dict({**{k: [r[k] for r in rows] for k in rows[0]}, "image": paths})
+    found = found.cast_column("image", datasets.Image())
+    folder = gallery.folder / "saved"
+    if form == "dataset":
+        found.save_to_disk(str(folder))
+    else:
+        datasets.DatasetDict(
+            {"train": found.select(range(3)), "test": found.select(range(3, 6))}
+        ).save_to_disk(str(folder))
+    return folder
+
+
+FORMS = ("csv", "tsv", "jsonl", "parquet", "folder", "dataset", "dataset dict")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_pairs(gallery, form, capfd):
+    rows = [{**row, "source": "ab"[i % 2]} for i, row in enumerate(gallery.rows())]
+    pairs = load_pairs(written(gallery, form, rows))
+    assert len(pairs) == 6
+    assert pairs.modalities == ("image", "text")
+    assert list(pairs.inputs["text"]) == [row["caption"] for row in rows]
+    picture = pairs.inputs["image"][2]
+    assert picture.mode == "RGB"
+    expected = np.random.default_rng(2).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    assert np.array_equal(np.asarray(picture), expected)
+    assert pairs.metadata["source"].tolist() == list("ababab")
+    assert pairs.groups is None
+    assert pairs.left_out == ()
+    assert len(pairs.places) == len(set(pairs.places)) == 6
+    if form == "dataset dict":
+        assert pairs.splits.tolist() == ["train"] * 3 + ["test"] * 3
+
+
+def test_the_same_content_has_one_digest_wherever_it_lies(gallery):
+    rows = [{**row, "source": "a"} for row in gallery.rows()]
+    one, other = (load_pairs(written(gallery, form, rows)).inputs["image"] for form in ("csv", "folder"))
+    assert one.content_sha256 == other.content_sha256
+    gallery.picture("3.png", 99)
+    again = load_pairs(gallery.folder / "pairs.csv").inputs["image"]
+    assert again.content_sha256 != one.content_sha256
+
+
+def test_captions_of_one_picture_and_pictures_of_one_caption_are_right_answers(gallery):
+    rows = gallery.rows(4)
+    rows += [
+        {"image": rows[0]["image"], "caption": "another caption"},
+        {**rows[1], "image": rows[2]["image"]},
+    ]
+    pairs = load_pairs(gallery.csv(rows))
+    assert pairs.groups.tolist() == [0, 1, 1, 2, 0, 1]
+    copy = gallery.picture("copy.png", 3)
+    more = load_pairs(gallery.csv([*gallery.rows(4), {"image": copy, "caption": "the same bytes"}]))
+    assert more.groups.tolist() == [0, 1, 2, 3, 3]
+
+
+def test_a_list_of_captions_is_a_pair_each(gallery):
+    image = gallery.picture("0.png")
+    other = gallery.picture("1.png", 1)
+    path = gallery.jsonl(
+        [{"image": image, "captions": ["one", "two"]}, {"image": other, "captions": ["three"]}]
+    )
+    pairs = load_pairs(path)
+    assert list(pairs.inputs["text"]) == ["one", "two", "three"]
+    assert pairs.groups.tolist() == [0, 0, 1]
+    assert list(pairs.places) == ["line 1", "line 1", "line 2"]
+
+
+def test_roles_come_from_columns(gallery):
+    rows = [
+        {
+            "file": row["image"],
+            "said": row["caption"],
+            "topic": "xy"[i % 2],
+            "camera": f"c{i % 3}",
+            "width": str(i) if i else "",
+            "note": "kept" if i else "",
+            "split": "test",
+            "trusted": "yes" if i < 3 else "no",
+            "scene": i // 2,
+        }
+        for i, row in enumerate(gallery.rows())
+    ]
+    options = Options(
+        columns={"image": "file", "text": "said"},
+        factors=("topic",),
+        nuisance=("camera",),
+        group="scene",
+        ignore=("note",),
+    )
+    pairs = load_pairs(gallery.csv(rows), options)
+    assert pairs.groups.tolist() == [0, 0, 1, 1, 2, 2]
+    assert pairs.factors["topic"].tolist() == [0, 1] * 3
+    assert pairs.nuisance["camera"].tolist() == [0, 1, 2] * 2
+    assert pairs.trusted.tolist() == [True] * 3 + [False] * 3
+    assert pairs.splits.tolist() == ["test"] * 6
+    assert list(pairs.metadata) == ["width"]
+    assert np.isnan(pairs.metadata["width"][0])
+    assert pairs.metadata["width"][1:].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_text_and_text_or_sound_and_text(gallery):
+    path = gallery.jsonl([{"q": "one", "doc": "first"}, {"q": "two", "doc": "second"}])
+    assert load_pairs(path, Options(columns={"query": "q", "document": "doc"})).modalities == (
+        "query",
+        "document",
+    )
+    for i in range(2):
+        (gallery.folder / f"{i}.wav").write_bytes(b"RIFF" + bytes([i]))
+    sound = load_pairs(gallery.jsonl([{"audio": f"{i}.wav", "text": f"sound {i}"} for i in range(2)]))
+    assert sound.modalities == ("audio", "text")
+    assert sound.inputs["audio"][1].endswith("1.wav")
+
+
+def test_pictures_are_opened_when_asked_for(gallery):
+    pairs = load_pairs(gallery.csv(gallery.rows()))
+    (gallery.folder / "img" / "4.png").write_bytes(b"changed")
+    assert pairs.inputs["image"][3].size == (16, 16)
+    with pytest.raises(InputError, match="line 6: no picture that Pillow can read"):
+        _ = pairs.inputs["image"][4]
+
+
+def test_tolerated_rows_are_left_out_by_name(gallery):
+    rows = gallery.rows()
+    rows[1]["caption"] = "  "
+    rows[4]["image"] = "img/nowhere.png"
+    path = gallery.csv(rows)
+    pairs = load_pairs(path, Options(tolerate=2))
+    assert len(pairs) == 4
+    assert pairs.left_out == ("line 3: the text is empty", "line 6: no such file: 'img/nowhere.png'")
+    assert list(pairs.places) == ["line 2", "line 4", "line 5", "line 7"]
+    with pytest.raises(InputError, match=r"2 of 6 rows cannot be used, 1 tolerated \(line 3: "):
+        load_pairs(path, Options(tolerate=1))
+
+
+def test_all_bad_rows_are_listed_in_a_file(gallery, tmp_path):
+    rows = gallery.rows()
+    for i in range(5):
+        rows[i]["image"] = f"=cmd{i}.png"
+    report = tmp_path / "out" / "bad-rows.csv"
+    with pytest.raises(InputError) as caught:
+        load_pairs(gallery.csv(rows), report=report)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "and 2 more" in message
+    assert str(report) in message
+    listed = list(csv.reader(report.read_text().splitlines()))
+    assert [row[1] for row in listed[1:]] == [f"line {i}" for i in range(2, 7)]
+    assert [p.name for p in report.parent.iterdir()] == ["bad-rows.csv"]
+
+
+def test_lines_are_counted_across_cells_with_line_breaks(gallery):
+    rows = gallery.rows(3)
+    rows[0]["caption"] = "two\nlines"
+    rows[2]["caption"] = ""
+    with pytest.raises(InputError, match="line 5: the text is empty"):
+        load_pairs(gallery.csv(rows))
+
+
+def test_no_cell_is_a_formula():
+    text = csv_text(("a",), [["=1+1"], [" @x"], ["-2.5"], ["+a"], ["plain"], ["\t=2"]])
+    assert [row[0] for row in csv.reader(text.splitlines())] == [
+        "a",
+        "'=1+1",
+        "' @x",
+        "-2.5",
+        "'+a",
+        "plain",
+        "'\t=2",
+    ]

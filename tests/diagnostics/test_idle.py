@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from mmaudit.diagnostics import idle_dimensions
+from mmaudit.embeddings import Embeddings, unit_rows
+from mmaudit.seeds import generator
+
+
+def sides(n=400, width=48, noise=0.9, decay=0.5, seed=0):
+    rng = generator(seed, "idle sides")
+    scale = np.arange(1, width + 1) ** -decay
+    z = rng.standard_normal((n, width)) * scale
+    return [unit_rows(z + noise * rng.standard_normal(z.shape) * scale) for _ in range(2)]
+
+
+def on_first(z, k):
+    mean = z.mean(axis=0)
+    u, s, vt = np.linalg.svd(z - mean, full_matrices=False)
+    return mean + (u[:, :k] * s[:k]) @ vt[:k]
+
+
+def embeddings(x, y, dtype=np.float32):
+    return Embeddings(x.astype(dtype), y.astype(dtype))
+
+
+@pytest.mark.parametrize(("n", "width"), [(400, 48), (60, 200), (128, 128)])
+def test_healthy_embeddings_have_no_idle_directions(n, width):
+    m = idle_dimensions(embeddings(*sides(n, width)))
+    assert (m.value, m.interval) == (0, "exact")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_cut_that_costs_retrieval_shows(dtype):
+    x, y = sides()
+    m = idle_dimensions(embeddings(on_first(x, 24), on_first(y, 24), dtype))
+    assert m.low > 0.1
+    # The mean is a direction too, once rows are normalised.
+    assert m.notes == (
+        "image embeddings use 25 of 48 possible directions",
+        "text embeddings use 25 of 48 possible directions",
+    )
+
+
+def test_a_cut_that_costs_nothing_is_harmless():
+    x, y = sides(noise=0.1, decay=0.0, width=64)
+    m = idle_dimensions(embeddings(on_first(x, 56), on_first(y, 56)))
+    assert m.interval == "student"
+    assert m.high < 0.05
+
+
+def test_a_picture_with_many_captions_is_one_item():
+    x, y = sides(200, 64)
+    repeated = np.repeat(x[:40], 5, axis=0) + generator(1, "batch").normal(0, 1e-8, (200, 64))
+    assert idle_dimensions(embeddings(repeated, y)).value == 0
+    assert (
+        idle_dimensions(embeddings(np.repeat(x[:40], 5, axis=0), y), np.repeat(np.arange(40), 5)).value == 0
+    )
+
+
+def test_order_does_not_matter():
+    x, y = sides()
+    e = embeddings(on_first(x, 20), on_first(y, 20))
+    order = generator(2, "order").permutation(len(e))
+    a, b = idle_dimensions(e), idle_dimensions(e.take(order))
+    assert (a.value, a.se) == pytest.approx((b.value, b.se), abs=1e-9)
+
+
+def test_one_point_has_nothing_to_halve():
+    same = np.ones((50, 8), dtype=np.float32)
+    assert idle_dimensions(Embeddings(same, same)).value == 0
+
+
+@pytest.mark.parametrize("k", [1, 3, 6, 10, 16, 24])
+def test_there_is_no_rank_so_low_that_it_passes(k):
+    x, y = sides(noise=0.5)
+    m = idle_dimensions(embeddings(on_first(x, k), on_first(y, k)))
+    assert m.low > 0.05, m
+
+
+def test_few_directions_that_tell_all_items_apart_are_enough():
+    x, y = sides(100, 8, noise=0.001, decay=0.0)
+    pad = np.zeros((100, 24))
+    m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
+    assert m.interval == "student"
+    assert m.high < 0.05
