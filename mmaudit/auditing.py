@@ -104,12 +104,21 @@ class Audit:
         title = f"<caption>mmaudit: {self.verdict.value}</caption>"
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    def write(self, out: str | Path = "mmaudit-out", *, sign_key: str | Path | None = None) -> Bundle:
+    def write(
+        self,
+        out: str | Path = "mmaudit-out",
+        *,
+        sign_key: str | Path | None = None,
+        comparison: Comparison | None = None,
+    ) -> Bundle:
         """Write the evidence bundle below ``out`` and say where it is.
 
-        ``sign_key`` is the private key file (``mmaudit keygen``) that signs it. Raises :class:`BundleError`.
+        ``sign_key`` is the private key file (``mmaudit keygen``) that signs it, ``comparison`` what
+        :func:`mmaudit.comparison.compare` made of this audit and an earlier one. Raises
+        :class:`BundleError`.
         """
         key = None if sign_key is None else load_private(Path(sign_key))
+        worse = comparison is not None and comparison.regressed
         rows = (*self.outcomes, *self.certifications)
         verdicts = [outcome.verdict for outcome in rows]
         failed = verdicts.count(Verdict.REJECT) + verdicts.count(Verdict.INCONCLUSIVE)
@@ -132,11 +141,12 @@ class Audit:
                 self.started,
                 settings_digest=self.auditor.settings.digest(),
                 durations={},
-                exit_status=int(self.verdict is not Verdict.ACCEPT),
+                exit_status=int(self.verdict is not Verdict.ACCEPT or worse),
                 workers=0,
             ),
             out=Path(out),
             key=key,
+            comparison=comparison,
         )
 
 

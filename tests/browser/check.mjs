@@ -76,9 +76,10 @@ async function judge(page) {
   }));
 }
 
-// Sorts the first table by its first column, with the keyboard alone, until it is back in the first order.
+// Sorts the table of failure modes, or else the first one, by its first column, with the keyboard alone, until it is back in the first order.
 async function sort(page) {
-  const table = page.locator("table.sortable").first();
+  const modes = page.locator("#modes table.sortable");
+  const table = ((await modes.count()) ? modes : page.locator("table.sortable")).first();
   const head = table.locator("thead th").first();
   const states = [];
   await head.locator("button").focus();

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from mmaudit import Pairs, Settings, audit
+from mmaudit.auditing import conditions, side
+from mmaudit.comparison import ARRAYS, compare, side_of
+from mmaudit.evidence.reading import read
 from mmaudit.seeds import generator
 
 HERE = pathlib.Path(__file__).parent
@@ -60,7 +63,7 @@ def look(chromium, tools):
 
 @pytest.fixture(scope="module")
 def found(look, tmp_path_factory):
-    """What the browser says of the page of an audit with pictures and hostile captions."""
+    """What the browser says of the page of an audit with pictures, hostile captions and a better baseline."""
     rng = generator(0, "browser tests")
     z = rng.standard_normal((N, 16)).astype(np.float32)
     subject = {"image": z, EVIL: (z + 1.2 * rng.standard_normal(z.shape)).astype(np.float32)}
@@ -71,7 +74,14 @@ def found(look, tmp_path_factory):
         },
         name=EVIL,
     )
-    bundle = audit(subject, pairs, Settings(profile="smoke")).write(tmp_path_factory.mktemp("out"))
+    out = tmp_path_factory.mktemp("out")
+    before = audit({"image": z, EVIL: z}, pairs, Settings(profile="smoke")).write(out)
+    now = audit(subject, pairs, Settings(profile="smoke"))
+    held = compare(
+        side_of(read(before.archive, ARRAYS)), side(now.auditor, now.outcomes, conditions(now.auditor))
+    )
+    assert held.regressed
+    bundle = now.write(out, comparison=held)
     page = bundle.directory / "report.html"
     assert page.stat().st_size < 500_000
     return look(page)
