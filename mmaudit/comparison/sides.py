@@ -127,13 +127,23 @@ def check_comparable(before: Conditions, now: Conditions) -> None:
 
 def _other_settings(before: Conditions, now: Conditions) -> str | None:
     for key in sorted((before.settings.keys() | now.settings.keys()) - _FREE):
-        was, is_now = before.settings.get(key), now.settings.get(key)
+        was, is_now = (_measured_by(key, side.settings.get(key)) for side in (before, now))
         if was != is_now:
             return (
                 f"the setting {key!r} was {_brief(was)} and is {_brief(is_now)}; "
                 "audit both under the same settings"
             )
     return None
+
+
+def _measured_by(key: str, value: Any) -> Any:
+    """Return what a setting does to the figures: why a limit was chosen may be said in other words."""
+    if key != "limits" or not isinstance(value, Mapping):
+        return value
+    return {
+        check: {end: row[end] for end in row if end != "rationale"} if isinstance(row, Mapping) else row
+        for check, row in value.items()
+    }
 
 
 def _other_items(before: Conditions, now: Conditions) -> str | None:

@@ -292,6 +292,18 @@ def test_other_data_and_other_settings_are_refused_by_name(model, changes, named
     assert "\n" not in str(caught.value)
 
 
+def test_a_limit_whose_reason_alone_was_reworded_is_the_same_limit(model):
+    def under(limit):
+        conditions = side(model).conditions
+        settings = {**conditions.settings, "limits": {"separation": limit}}
+        return dataclasses.replace(side(model), conditions=dataclasses.replace(conditions, settings=settings))
+
+    before, now = under({"low": 0.1, "high": None, "rationale": "x"}), under({"low": 0.1, "high": None})
+    assert not compare(before, now).regressed
+    with pytest.raises(InputError, match="the setting 'limits' was"):
+        compare(before, under({"low": 0.2, "high": None, "rationale": "x"}))
+
+
 def test_another_subject_is_what_a_comparison_is_for(model):
     other = under(subject="b", tolerance={"recall_at_1": 0.1})
     assert not compare(side(model), side(model, (), other)).regressed
