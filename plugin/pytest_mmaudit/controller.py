@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from mmaudit import __version__
 from mmaudit.auditing import write_bundle
 from mmaudit.comparison import Comparison
 from mmaudit.errors import MMAuditError
@@ -53,6 +54,15 @@ class Controller:
         self._bundle: Bundle | None = None
         self._problems: list[str] = []
         self._annotations: list[str] = []
+
+    def pytest_report_header(self) -> str:
+        """Say under which settings, limits among them, the run is about to measure: they are fixed by now.
+
+        The digest stands in ``settings.json`` again. What a limit is where no setting says so depends on the
+        version alone.
+        """
+        settings = self._auditor.settings
+        return f"mmaudit: {__version__}, profile {settings.profile}, settings sha256 {settings.digest()}"
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take note of what is to run."""

@@ -61,6 +61,14 @@ def test_collect_only_and_no_tests_write_nothing(project):
     assert project.files() == before
 
 
+def test_the_settings_are_told_before_anything_is_measured_and_stand_in_the_evidence(project):
+    result = project.audit("-k", "contract")
+    digest = project.document("settings.json")["digest"]
+    (header,) = [i for i, line in enumerate(result.outlines) if line.startswith("mmaudit: ")]
+    assert result.outlines[header].endswith(f", profile ci, settings sha256 {digest}")
+    assert header < next(i for i, line in enumerate(result.outlines) if line.startswith("collected"))
+
+
 def test_a_stopped_run_says_what_did_not_run(project):
     project.write("pyproject.toml", "[tool.mmaudit.limits]\npair_discrimination = {low = 2.0}\n")
     result = project.audit("-x", "-p", "no:randomly", "mmaudit_checks/test_alignment.py")
