@@ -180,12 +180,25 @@ def _plot(path: str, image: bytes, table: Table | None) -> dict[str, Any]:
     """Return one plot as an image that needs no request, beside its numbers."""
     return {
         "path": path,
-        "source": _data_url("image/svg+xml", themed(image)),
+        "source": _drawing(themed(image)),
         "title": path if table is None else table.title,
         "alt": path if table is None else table.alt,
         "wide": table is not None and table.kind in _WIDE,
         "table": table,
     }
+
+
+def _drawing(image: bytes) -> Any:
+    """Return a plot as a data URL, its text as it is: a quarter shorter than in base64.
+
+    Escaped are what would end the URL, the attribute, or the page for a reader that looks for tags alone.
+    """
+    from markupsafe import Markup
+
+    text = image.decode()
+    for mark, escape in (("%", "%25"), ("#", "%23"), ("<", "%3C"), ("&", "&amp;"), ('"', "&quot;")):
+        text = text.replace(mark, escape)
+    return Markup("data:image/svg+xml,") + Markup(text)
 
 
 def _data_url(media_type: str, data: bytes) -> str:
