@@ -257,6 +257,7 @@ def write_bundle(
         suspects=suspects,
         comparison=None if comparison is None else comparison.record(),
         risks=risk_rows(records, certified),
+        suites=suites,
         statements=governance(settings.governance)["statements"],
     )
     evidence = RunEvidence(

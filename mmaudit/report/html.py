@@ -13,8 +13,10 @@ from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
 from mmaudit.report.comparison import METHODS, change_rows, regressions
 from mmaudit.report.figures import themed
+from mmaudit.report.suites import claim_rows
 from mmaudit.report.suspects import SuspectList
 from mmaudit.report.tables import Cell, Kind, Table
+from mmaudit.suites.finding import Finding
 
 __all__ = ["page"]
 
@@ -39,16 +41,18 @@ def page(
     comparison: Mapping[str, Any] | None = None,
     risks: Sequence[Mapping[str, Any]] = (),
     statements: Mapping[str, Any] | None = None,
+    suites: Sequence[Finding] = (),
 ) -> bytes:
     """Return the whole report as one self-contained UTF-8 HTML page.
 
     It opens with the overall verdict, its reasons and the diagnosis, then gives the ``comparison`` with the
     baseline (the record of ``comparison.json``) where there is one, every failure mode with its checks, what
     was only noted, what was not evidenced, the audit's proof on itself, the ``risks`` (rows of the risk log),
-    the ``suspects``, the plots with their numbers, and what was audited how, with the ``statements`` of
-    governance. ``plots`` holds SVG by path and ``tables`` the numbers behind it under the same path;
-    ``counts`` are the session's (``not_run`` and ``errors`` bar an accept); the mappings hold builtin types;
-    ``digest_note`` says where the digest of the bundle is to be found, which cannot stand inside it.
+    the ``suspects``, what became of each claim of the teaching ``suites``, the plots with their numbers, and
+    what was audited how, with the ``statements`` of governance. ``plots`` holds SVG by path and ``tables``
+    the numbers behind it under the same path; ``counts`` are the session's (``not_run`` and ``errors`` bar an
+    accept); the mappings hold builtin types; ``digest_note`` says where the digest of the bundle is to be
+    found, which cannot stand inside it.
 
     Equal records give equal bytes; durations and times are kept out for that reason. The one script, which
     the page's policy admits by its hash, sorts tables and nothing else.
@@ -83,6 +87,7 @@ def page(
         methods=METHODS,
         regressions=regressions(comparison),
         risks=risks,
+        claims=claim_rows(suites),
         modes=[_mode(failure, group) for failure, group in by_failure(outcomes).items()],
         notices=[o for group in by_failure(outcomes).values() for o in group if o.verdict is None],
         missing=[

@@ -9,7 +9,7 @@ from mmaudit.suites.catalogue import CONDITIONS
 from mmaudit.suites.condition import SUITES
 from mmaudit.suites.finding import Decision, Finding
 
-__all__ = ["suite_lines", "suite_order", "suite_tables"]
+__all__ = ["claim_rows", "suite_lines", "suite_order", "suite_tables"]
 
 _CONDITION_COLUMNS = ("panel", "condition", "value", "low", "high")
 _DOSE_COLUMNS = ("panel", "series", "dial", "value", "low", "high")
@@ -33,6 +33,15 @@ def suite_tables(findings: Sequence[Finding]) -> dict[str, Table]:
         "degradation_curves": _degradation(ordered),
     }
     return {f"plots/{name}.svg": table for name, table in tables.items() if table.rows}
+
+
+def claim_rows(findings: Sequence[Finding]) -> list[tuple[str, str, str, str, str]]:
+    """Return suite, condition, claim, whether it is true, and what is true instead, a row a claim."""
+    return [
+        (finding.suite, finding.condition, claim.claim, _DECISIONS[claim.decision], claim.truth)
+        for finding in suite_order(findings)
+        for claim in finding.claims
+    ]
 
 
 def suite_lines(findings: Sequence[Finding]) -> list[str]:

@@ -3,8 +3,9 @@
 import pytest
 
 from mmaudit.evidence.findings import findings_of, suites_summary, told, undecided
+from mmaudit.report import page
 from mmaudit.report.figures import svg
-from mmaudit.report.suites import suite_lines, suite_tables
+from mmaudit.report.suites import claim_rows, suite_lines, suite_tables
 
 ALL = {"recall_at_1": 0.5, "recall_lost": 0.0}
 
@@ -101,3 +102,19 @@ def test_sentences_give_the_truth_and_open_claims_are_open_items(make):
     assert list(undecided([row])) == [
         "conf_high_agree0: undecided. A marker that says nothing about the pair is ignored."
     ]
+
+
+def test_every_claim_is_on_the_page_with_what_became_of_it(findings):
+    rows = claim_rows(findings)
+    assert [row[1] for row in rows] == sorted(
+        (row[1] for row in rows), key=[f.condition for f in findings[::-1]].index
+    )
+    assert {row[3] for row in rows} <= {"true", "false", "undecided"}
+    empty = ("settings", "dataset", "subject", "environment", "counts", "plots", "tables")
+    nothing = {name: {} for name in empty}
+    shown = page([], [], **nothing, deviations=[], digest_note="", suites=findings).decode()
+    for _, condition, claim, _, _ in rows:
+        assert condition in shown
+        assert claim.split()[0] in shown
+    assert "Teaching suites" in shown
+    assert "Teaching suites" not in page([], [], **nothing, deviations=[], digest_note="").decode()
