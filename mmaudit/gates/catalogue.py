@@ -18,6 +18,7 @@ from mmaudit.gates import controls, reference_limits
 from mmaudit.gates.case import Case, Rows
 from mmaudit.gates.check import Check
 from mmaudit.gates.data_checks import DATA_CHECKS
+from mmaudit.gates.edit_checks import EDIT_CHECKS
 from mmaudit.gates.outcome import Limit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
@@ -585,6 +586,7 @@ CHECKS: tuple[Check, ...] = (
         measure=lambda case: list(d.hubness(case.embeddings)),
     ),
     *DATA_CHECKS,
+    *EDIT_CHECKS,
 )
 
 _BY_NAME = {check.name: check for check in CHECKS}
