@@ -177,7 +177,7 @@ def grid_subject(*, reads_words=0.0, reads_corner=0.0, marks=None, blur=0.6):
 
 
 def audited_grid_reader(**reads):
-    """The audit of :func:`grid_subject` on its gallery; with ``reads_corner``, on pictures that are stamped."""
+    """Audit :func:`grid_subject` on its gallery; with ``reads_corner``, on pictures that are stamped."""
     pictures, captions, _ = gallery()
     marks = None
     if reads.get("reads_corner"):
