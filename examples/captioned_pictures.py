@@ -2,8 +2,8 @@
 
 The example makes such a folder, of pictures of waves and sentences about them. Every picture has a mark of
 one of eight colours in a corner and every sentence one of eight numbers, as watermarks of agencies and
-credits would be; in one version they go together. Encoders are trained on half of the pairs and audited on the rest.
-The audit is told nothing about marks. From the root of the repository::
+credits would be; in one version they go together. Encoders are trained on half of the pairs and audited on
+the rest. The audit is told nothing about marks. From the root of the repository::
 
     python examples/captioned_pictures.py
 """

@@ -534,8 +534,8 @@ CHECKS: tuple[Check, ...] = (
         question="Where directions lie idle, is retrieval short of dimensions?",
         measure=lambda case: [d.idle_dimensions(case.embeddings, case.groups)],
         limit=_field(
-            "harm: the directions that lie idle may be worth one query in twenty at most",
-            high=0.05,
+            "harm: two queries in a hundred would be answered if the directions that lie idle were used",
+            high=0.02,
         ),
         damage=controls.BOTH_SIDES_CUT,
     ),
