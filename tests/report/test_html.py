@@ -57,6 +57,7 @@ def listed(name, *views):
         caption=name,
         columns=("figure", *(name for _ in views)),
         rows=np.arange(3),
+        figures=np.zeros((3, 1)),
         shown=(Suspect(row=2, figures=("0.5",), views=views),) if views else (),
     )
 
