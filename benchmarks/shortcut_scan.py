@@ -63,11 +63,12 @@ def scanned(kind: ConfounderKind, agreement: float, seed: int) -> tuple[Outcome,
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="number of the first clean draw")
     parser.add_argument("--confounded", type=int, default=10, help="worlds of each kind of mark")
     options = parser.parse_args(arguments)
     verdicts: dict[str, collections.Counter[str]] = {}
     worst: list[float] = []
-    for draw in range(options.clean):
+    for draw in range(options.first, options.first + options.clean):
         outcome, drops = scanned(KINDS[draw % len(KINDS)], 0.0, 9_000 + draw)
         assert outcome.verdict is not None
         verdicts.setdefault("clean", collections.Counter())[outcome.verdict.value] += 1

@@ -18,12 +18,14 @@ FOUNDATION = {"errors", "seeds", "threads", "measurement", "embeddings", "pairs"
 ALLOWED = {
     "world": FOUNDATION,
     "inference": FOUNDATION,
+    "interventions": FOUNDATION,
     "data": FOUNDATION | {"settings"},
     "diagnostics": FOUNDATION | {"inference"},
     "aligner": FOUNDATION | {"diagnostics"},
     "subjects": FOUNDATION | {"world", "aligner", "diagnostics"},
     "failures": FOUNDATION | {"world", "aligner", "diagnostics", "inference", "subjects"},
-    "gates": FOUNDATION | {"settings", "data", "inference", "diagnostics", "world", "subjects", "failures"},
+    "gates": FOUNDATION
+    | {"settings", "data", "interventions", "inference", "diagnostics", "world", "subjects", "failures"},
     "evidence": {"errors", "measurement", "mmaudit"},
     "report": {"errors", "measurement", "embeddings", "gates", "diagnostics", "suites"},
     "suites": FOUNDATION | {"settings", "inference", "diagnostics", "world", "aligner", "subjects", "gates"},

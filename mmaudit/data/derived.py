@@ -16,8 +16,9 @@ __all__ = ["CONTENT", "derivable", "derived_columns", "given_columns", "is_pictu
 
 Column = npt.NDArray[Any]
 
-CONTENT = ("brightness", "first word", "last word")
-"""Ends of the names of derived columns that may well be part of what an item means."""
+CONTENT = ("brightness", "file size", "first word", "last word")
+"""Ends of the names of derived columns that may well be part of what an item means: how many bytes a picture
+takes is how much there is to see."""
 _PATCH = 12
 """A corner is a twelfth of the width by a twelfth of the height: watermarks are larger."""
 _LEVELS = 5

@@ -65,7 +65,7 @@ def locate(cell: Any, root: Path, place: str) -> Source | str:
         return f"{cell[:80]!r} is no file on this machine; download it first"
     path = Path(os.path.normpath(root / cell))
     if not path.is_relative_to(root):
-        return f"{cell!r} leads out of the folder of the data; name one with [tool.mmaudit.data] root"
+        return f"{cell!r} leads out of the folder of the data; set [tool.mmaudit.data] root"
     try:
         if path.is_dir():
             return f"{cell!r} is a folder"

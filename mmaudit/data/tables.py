@@ -61,7 +61,7 @@ def _delimited_rows(reader: Any, name: str) -> Table:
     places: list[str] = []
     faults: list[Fault] = []
     try:
-        header: list[str] = next(reader, [])
+        header = [column.strip() for column in next(reader, [])]
         line = reader.line_num
         _check_header(header, name)
         for row in reader:
@@ -86,7 +86,7 @@ def _check_header(header: Sequence[str], name: str) -> None:
     if not any(header):
         raise InputError(f"{name}: the first line names no column; give one of them for each modality")
     for i, column in enumerate(header):
-        if not column.strip():
+        if not column:
             raise InputError(f"{name}: column {i + 1} has no name; name it in the first line")
         if column in header[:i]:
             raise InputError(f"{name}: two columns are called {column!r}; rename one")

@@ -29,15 +29,16 @@ ENOUGH = 0.3
 def idle_dimensions(
     embeddings: Embeddings, groups: npt.ArrayLike | None = None, confidence: float = 0.95
 ) -> Measurement:
-    """Measure what retrieval loses when modalities with idle directions keep only half of those they use.
+    """Bound what retrieval would gain if the directions that lie idle were used.
 
-    Dimensional collapse (Jing et al. 2022): the centred embeddings span fewer directions than their items
-    and their width allow. That alone harms nobody. It harms where each direction still counts, which halving
-    those in use shows: while most queries succeed, doubling them would bring less than halving them costs, so
-    what this reads bounds what the idle ones are worth. It is read at the least depth (1, 5 or 10) at which
-    :data:`ENOUGH` of the queries succeed, because where nothing is left there is nothing to lose; and where
-    fewer than two directions are in use for each of the log2 n bits that tell n items apart, all that is
-    missing of r@1 is taken for what they are worth.
+    Dimensional collapse (Jing et al. 2022): the centred embeddings span L directions where their items and
+    their width allow P. That alone harms nobody; it harms where each direction still counts. While most
+    queries succeed, retrieval is concave in the logarithm of the directions used, so going from L to P brings
+    less than going from L down by the same factor costs. That is what is measured: the loss with L · L/P
+    directions, or with half where more than half lie idle. It is read at the least depth (1, 5 or 10) at
+    which :data:`ENOUGH` of the queries succeed, because where nothing is left there is nothing to lose; and
+    where fewer than two directions are used for each of the log2 n bits that tell n items apart, all that is
+    missing of r@1 is taken for what the idle ones are worth.
 
     Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
     directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
@@ -49,7 +50,7 @@ def idle_dimensions(
     most = len(np.unique(group))
     sides, notes, fewest = [], [], most
     for z, modality in zip(part.scored, part.modalities, strict=True):
-        kept, live, possible = _halved(unit_rows(z), most)
+        kept, live, possible = _fewer(unit_rows(z), most)
         sides.append(z if kept is None else kept)
         if kept is not None:
             fewest = min(fewest, live)
@@ -72,9 +73,9 @@ def idle_dimensions(
         notes.append("fewer than two directions a bit: all that is missing of r@1 is counted")
     else:
         x, y = (side.astype(np.float32) for side in sides)
-        halved = ranks(Embeddings(x, y, part.modalities, part.similarity), group)
-        before, after = now.mean_hits(k), halved.mean_hits(k)
-        interactions = [now.rivalry(k, 0.5, 0.5), halved.rivalry(k, -0.5, -0.5)]
+        fewer = ranks(Embeddings(x, y, part.modalities, part.similarity), group)
+        before, after = now.mean_hits(k), fewer.mean_hits(k)
+        interactions = [now.rivalry(k, 0.5, 0.5), fewer.rivalry(k, -0.5, -0.5)]
     if (reason := now.too_few(k)) is not None:
         return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")
     query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
@@ -92,8 +93,8 @@ def idle_dimensions(
     )
 
 
-def _halved(units: FloatArray, groups: int) -> tuple[FloatArray | None, int, int]:
-    """Return ``units`` (n, d) on half of their live directions, ``None`` if few are idle; then how many live,
+def _fewer(units: FloatArray, groups: int) -> tuple[FloatArray | None, int, int]:
+    """Return ``units`` (n, d) on fewer of their live directions, ``None`` if few are idle; how many live,
     of how many that the distinct items and the width allow.
     """
     centre = units.mean(axis=0)
@@ -102,8 +103,8 @@ def _halved(units: FloatArray, groups: int) -> tuple[FloatArray | None, int, int
     possible = min(groups - 1, _distinct(units) - 1, units.shape[1])
     if live >= (1 - IDLE) * possible:
         return None, live, possible
-    half = live // 2
-    return np.asarray(centre + (u[:, :half] * s[:half]) @ vt[:half]), live, possible
+    less = round(live * max(0.5, live / possible))
+    return np.asarray(centre + (u[:, :less] * s[:less]) @ vt[:less]), live, possible
 
 
 def _distinct(units: FloatArray) -> int:

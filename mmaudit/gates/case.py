@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mmaudit.diagnostics import Ranks, pair_losses, ranks
 from mmaudit.embeddings import Embeddings, Similarity
+from mmaudit.gates.edits import Edits
 from mmaudit.gates.facets import Scan
 from mmaudit.pairs import IntArray
 from mmaudit.subjects import Training, TrainingFault
@@ -47,6 +48,7 @@ class Case:
     ``x``, ``y``: (n, d) as served. ``again``: rows encoded a second time. ``redrawn``: the same items with
     every nuisance drawn anew, several times. ``scan``: the columns that items might be matched by.
     ``slices``: (n,) bool by name. ``splits``, ``contents``: (n,) codes of the split and of equal contents.
+    ``edits``: a sample of the pairs shown again, edited, whatever the rows of the case.
     ``twins``: pairs in runs of ``twin_size`` items of identical meaning. ``inputs``: some of the inputs as
     numbers. ``retrain``: the training of the subject with a fault of a given severity.
     """
@@ -63,6 +65,7 @@ class Case:
     slices: Mapping[str, npt.NDArray[np.bool_]] = dataclasses.field(default_factory=dict)
     splits: IntArray | None = None
     contents: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    edits: Edits | None = None
     again: tuple["Again", ...] = ()
     inputs: Inputs | None = None
     redrawn: tuple[Embeddings, ...] = ()

@@ -18,6 +18,7 @@ from mmaudit.gates import controls, reference_limits
 from mmaudit.gates.case import Case, Rows
 from mmaudit.gates.check import Check
 from mmaudit.gates.data_checks import DATA_CHECKS
+from mmaudit.gates.edit_checks import EDIT_CHECKS
 from mmaudit.gates.outcome import Limit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
@@ -533,8 +534,8 @@ CHECKS: tuple[Check, ...] = (
         question="Where directions lie idle, is retrieval short of dimensions?",
         measure=lambda case: [d.idle_dimensions(case.embeddings, case.groups)],
         limit=_field(
-            "harm: the directions that lie idle may be worth one query in twenty at most",
-            high=0.05,
+            "harm: two queries in a hundred would be answered if the directions that lie idle were used",
+            high=0.02,
         ),
         damage=controls.BOTH_SIDES_CUT,
     ),
@@ -585,6 +586,7 @@ CHECKS: tuple[Check, ...] = (
         measure=lambda case: list(d.hubness(case.embeddings)),
     ),
     *DATA_CHECKS,
+    *EDIT_CHECKS,
 )
 
 _BY_NAME = {check.name: check for check in CHECKS}

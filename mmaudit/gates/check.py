@@ -24,6 +24,8 @@ ACCESS = {
         "metadata",
         "columns to scan: metadata, or inputs that are pictures, captions or files",
     ),
+    "pictures": ("inputs", "an encoder to run again, on inputs that are pictures"),
+    "captions": ("inputs", "an encoder to run again, on inputs that are captions"),
     "slices": ("metadata", "a column that cuts the items into slices of 30 or more; name one in the pairs"),
     "splits": ("splits", "two or more splits of the data; name each pair's in the pairs"),
     "trusted": (

@@ -21,6 +21,7 @@ __all__ = [
     "LEAKED_POSITION",
     "MARKED_TWINS",
     "MARKED_UNTIL_REDRAWN",
+    "MARK_CODES",
     "MIXED_WITH_INPUTS",
     "NAN_ROWS",
     "NOISE",

@@ -140,7 +140,7 @@ DATA_CHECKS: tuple[Check, ...] = (
     Check(
         name="content_scan",
         failure="shortcut",
-        question="Is retrieval easier where brightness, first or last words tell candidates apart?",
+        question="Is retrieval easier where brightness, file size, first or last words tell items apart?",
         measure=_content_scan,
         needs=("columns",),
         profiles=_LATER,

@@ -12,7 +12,8 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.gates.case import Again, Case, Inputs
 from mmaudit.gates.check import ACCESS
-from mmaudit.gates.facets import contents_of, scan_of, slices_of
+from mmaudit.gates.edits import EDITED, Edits, caption_modality, edited_views, picture_modality
+from mmaudit.gates.facets import contents_of, sample, scan_of, slices_of
 from mmaudit.gates.store import Store
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.seeds import derived_seed, generator
@@ -116,6 +117,8 @@ class Material:
             "renderer": encodes and pairs.renderer is not None,
             "nuisance": bool(pairs.nuisance),
             "columns": bool(pairs.metadata) or derivable(pairs),
+            "pictures": encodes and picture_modality(pairs) is not None,
+            "captions": encodes and caption_modality(pairs) is not None,
             "slices": bool(self.slices),
             "splits": pairs.splits is not None and len(np.unique(pairs.splits)) > 1,
             "trusted": trusted is not None and bool(trusted.any()) and not bool(trusted.all()),
@@ -159,6 +162,7 @@ class Material:
             nuisance=pairs.nuisance,
             scan=self._store.get("scan", lambda: scan_of(pairs, self._seed)) if "columns" in needs else None,
             slices=self.slices if "slices" in needs else {},
+            edits=self._store.get("edits", self._edits) if needs & {"pictures", "captions"} else None,
             splits=_codes(pairs.splits) if "splits" in needs else None,
             contents=contents_of(pairs) if "splits" in needs else {},
             again=self._store.get("again", self._again) if "encoder" in needs else (),
@@ -213,6 +217,14 @@ class Material:
         numeric = {m: column for m, column in self.pairs.inputs.items() if _is_numeric(column)}
         columns = {m: _flat(m, rows_of(column, rows)) for m, column in numeric.items()}
         return Inputs(rows, {m: columns[m] for m in self.subject.modalities if m in columns})
+
+    def _edits(self) -> Edits:
+        rows = sample(len(self.pairs), self._seed, EDITED)
+
+        def run(modality: str, inputs: Sequence[Any]) -> npt.NDArray[Any]:
+            return encode(self.subject, modality, inputs, progress=self._progress)
+
+        return edited_views(self.pairs, rows, run, self.subject.similarity, self._seed)
 
     def _redrawn(self, draw: int) -> Embeddings:
         renderer, seed = self.pairs.renderer, derived_seed(self._seed, "redrawn", draw)

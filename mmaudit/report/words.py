@@ -156,7 +156,9 @@ def _finding(outcome: Outcome, relation: str | None) -> str:
         return "is not evidenced"
     if m is None:
         return "was not measured"
-    name = "" if m.name == outcome.check else f"({plain(m.name)}) "
+    # A measurement that is called like its check adds what it was taken of, and does not repeat the name.
+    own = plain(m.name.removeprefix(f"{outcome.check} "))
+    name = "" if m.name == outcome.check else f"{own} " if own.startswith("(") else f"({own}) "
     if m.value is None:
         return f"{name}is undefined ({plain(m.notes[0]) if m.notes else 'no reason was given'})"
     found = f"{name}is {effect(m)} ({confidence(m)}, n {m.n})"

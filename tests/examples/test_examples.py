@@ -191,3 +191,17 @@ def test_untrained_clip_is_rejected_for_what_it_lacks():
     summary = str(result)
     assert "pair_discrimination" in summary
     assert "effective_rank" in summary
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_the_scan_of_captioned_pictures_names_the_corner_it_was_not_told_of(example, capsys, marked):
+    pictures = example("captioned_pictures")
+    title, _, lesson = pictures.LESSONS[marked]
+    result = pictures.show(title, marked, lesson)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"## {title}: r@1 0.")
+    assert printed.endswith(f"Notice: {lesson}\n\n")
+    assert named(result.outcomes, Verdict.REJECT) == ({"shortcut_scan"} if marked else set())
+    assert result.verdict is (Verdict.REJECT if marked else Verdict.ACCEPT)
+    if marked:
+        assert result["shortcut_scan"].measurement.name == "shortcut_scan (image corner top left)"

@@ -204,10 +204,10 @@ def test_what_a_check_lacks_is_not_evidenced_and_named(need, line):
     assert auditor.material.lacks((need,)) == f"needs {line}"
 
 
-def test_every_check_is_measurable_on_some_subject(reference, described):
+def test_every_check_is_measurable_on_some_subject(reference, described, grid_reader):
     dot = Auditor(dataclasses.replace(as_subject(table()), similarity="dot"))
     for check in CHECKS:
-        lacking = [a.material.lacks(check.needs) for a in (reference, dot, described)]
+        lacking = [a.material.lacks(check.needs) for a in (reference, dot, described, grid_reader())]
         assert None in lacking, (check.name, lacking)
 
 

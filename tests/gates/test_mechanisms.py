@@ -12,7 +12,7 @@ from mmaudit.world import build
 from mmaudit.world import preset as world_preset
 
 STANDARD = world_preset("standard")
-LACKING = {"inner product", "columns", "splits"}
+LACKING = {"inner product", "columns", "splits", "pictures", "captions"}
 GATES = [c.name for c in CHECKS if c.limit is not None and not LACKING & set(c.needs)]
 
 

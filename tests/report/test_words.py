@@ -142,3 +142,10 @@ def test_certification_line(certifications, make):
     assert words.certification_line([]) == "no null encoder was tried"
     failed = make("null:zero", "certification", Verdict.REJECT, measurement=None)
     assert words.certification_line([*certifications, failed]).startswith("2 of 3 null encoders rejected")
+
+
+def test_a_measurement_called_like_its_check_does_not_say_it_twice(outcomes):
+    found = next(o for o in outcomes if o.measurement is not None and o.measurement.value is not None)
+    measured = dataclasses.replace(found.measurement, name=f"{found.check} (source)")
+    said = words.sentence(dataclasses.replace(found, measurement=measured))
+    assert said.startswith(f"{found.check} (source) is ")

@@ -1,0 +1,24 @@
+"""Counterfactual edits of real inputs: what changes in a picture or a caption while its meaning stays."""
+
+from mmaudit.interventions.captions import CAPTION_EDITS, drop_words
+from mmaudit.interventions.pictures import (
+    PICTURE_EDITS,
+    cover_border,
+    cover_corners,
+    cover_inner_frame,
+    cover_inner_patches,
+    overlay,
+    with_noise,
+)
+
+__all__ = [
+    "CAPTION_EDITS",
+    "PICTURE_EDITS",
+    "cover_border",
+    "cover_corners",
+    "cover_inner_frame",
+    "cover_inner_patches",
+    "drop_words",
+    "overlay",
+    "with_noise",
+]
