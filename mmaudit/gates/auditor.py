@@ -57,8 +57,9 @@ class Auditor:
         progress: Progress | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        named = None if pairs is None else pairs.modalities
         self.material = Material(
-            None if subject is None else as_subject(subject),
+            None if subject is None else as_subject(subject, modalities=named),
             pairs,
             seed=self.settings.seed,
             store=Store(cache),

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from mmaudit.embeddings import Similarity
 from mmaudit.errors import SubjectError
-from mmaudit.subjects.adapt import to_numpy
 from mmaudit.subjects.subject import Subject
+from mmaudit.subjects.tensors import to_numpy
 
 __all__ = ["Progress", "encode", "rows_of", "violations"]
 

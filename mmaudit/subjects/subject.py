@@ -68,9 +68,11 @@ class Subject:
     world the encoders read: ``pictures`` (uint8 RGB arrays (side, side, 3) and English sentences) or
     ``features`` (float32 rows). ``items`` is the number of rows where the embeddings were given, not
     computed: row i is pair i whatever the pairs' inputs, nothing can be encoded again, and whatever needs
-    that is not evidenced. ``retrain(fault, severity)`` trains the subject again with a
-    :data:`TrainingFault` in its second encoder, severity in [0, 1]. Raises :class:`SubjectError` on other
-    than two modalities and on a comparison, view or batch size that does not exist.
+    that is not evidenced. ``fingerprint`` identifies all that an embedding depends on but its input, so that
+    embeddings may be kept from run to run; ``None`` where it cannot be told. ``retrain(fault, severity)``
+    trains the subject again with a :data:`TrainingFault` in its second encoder, severity in [0, 1]. Raises
+    :class:`SubjectError` on other than two modalities and on a comparison, view or batch size that does not
+    exist.
     """
 
     encoders: Mapping[str, Encoder]
@@ -79,6 +81,7 @@ class Subject:
     view: View = "pictures"
     items: int | None = None
     batch_size: int = 256
+    fingerprint: str | None = None
     training: Training | None = None
     retrain: Callable[[TrainingFault, float], "Subject"] | None = None
 

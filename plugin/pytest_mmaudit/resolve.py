@@ -19,6 +19,7 @@ from mmaudit.gates import CHECKS
 from mmaudit.gates.check import ACCESS
 from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
+from mmaudit.subjects.arrays import FILES
 
 __all__ = ["data", "settings", "sign_key", "started", "subject"]
 
@@ -33,7 +34,6 @@ KEYS = (
     "data",
     "out",
 )
-FILES = (".npy", ".npz")
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -73,8 +73,10 @@ def subject(config: pytest.Config, spec: str | None) -> Any:
     """
     if spec is None:
         return config.hook.pytest_mmaudit_subject(config=config)
-    if spec.endswith(FILES):
-        path = next((p for p in _candidates(config, spec) if p.is_file()), None)
+    if spec.startswith(("http://", "https://")):
+        return spec
+    path = next((p for p in _candidates(config, spec) if p.exists()), None)
+    if spec.endswith(tuple(FILES)) or (path is not None and path.is_dir()):
         if path is None:
             raise pytest.UsageError(f"mmaudit subject {spec!r}: no such file")
         return path
@@ -133,7 +135,8 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     where = f"mmaudit {what} {spec!r}"
     if not (module_name and colon and attribute):
-        files = " or an .npy/.npz file" if what == "subject" else f", a {'/'.join(SUFFIXES)} file or a folder"
+        tables = f", a {'/'.join(SUFFIXES)} file or a folder"
+        files = " or a file of embeddings" if what == "subject" else tables
         raise pytest.UsageError(f"{where}: expected module:factory{files}")
     root = str(config.rootpath)
     if root not in sys.path:
