@@ -10,19 +10,17 @@ import difflib
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from mmaudit import diagnostics as d
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.gates import controls, reference_limits
-from mmaudit.gates.case import Case, Rows
+from mmaudit.gates.case import Case
 from mmaudit.gates.check import Check
 from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.outcome import Limit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import IntArray
-from mmaudit.subjects.encode import violations
+from mmaudit.subjects.encode import largest_change, violations
 
 __all__ = ["CHECKS", "check_named"]
 
@@ -55,7 +53,7 @@ def _consistency(case: Case) -> Measured:
     return [
         exact(
             f"largest relative change of an embedding {again.how}",
-            max(_largest_change(case.x[again.rows], again.x), _largest_change(case.y[again.rows], again.y)),
+            max(largest_change(case.x[again.rows], again.x), largest_change(case.y[again.rows], again.y)),
             len(again.rows),
             method="items encoded a second time, both modalities",
             unit="of the larger norm",
@@ -63,25 +61,6 @@ def _consistency(case: Case) -> Measured:
         )
         for again in case.again
     ]
-
-
-def _largest_change(first: Rows, second: Rows) -> float:
-    """Return the largest distance of a row to its second encoding over the larger of their norms, 2 at most.
-
-    2 is also what a row counts that was finite only one of the two times, and a width that changed.
-    """
-    if first.shape != second.shape:
-        return 2.0
-    finite, finite_again = (np.isfinite(z).all(axis=1) for z in (first, second))
-    if np.any(finite != finite_again):
-        return 2.0
-    both = np.stack([first[finite], second[finite]]).astype(np.float64)
-    # Neither the largest nor the smallest float may over- or underflow when it is squared.
-    peak = np.max(np.abs(both), axis=(0, 2), keepdims=True, initial=0.0)
-    both = np.divide(both, peak, out=np.zeros_like(both), where=peak > 0)
-    norm = np.max(np.linalg.norm(both, axis=2), axis=0)
-    moved = np.linalg.norm(both[1] - both[0], axis=1)
-    return float(np.max(np.divide(moved, norm, out=np.zeros_like(moved), where=norm > 0), initial=0.0))
 
 
 def _per_side(diagnostic: Callable[..., Measurement]) -> Callable[[Case], Measured]:

@@ -11,7 +11,7 @@ from mmaudit.errors import SubjectError
 from mmaudit.subjects.subject import Subject
 from mmaudit.subjects.tensors import to_numpy
 
-__all__ = ["Progress", "encode", "rows_of", "violations"]
+__all__ = ["Progress", "encode", "largest_change", "rows_of", "violations"]
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, steps done, steps in all)."""
@@ -94,3 +94,22 @@ def violations(
             f"{modalities[0]} embeddings are {x.shape[1]} wide, {modalities[1]} embeddings {y.shape[1]}"
         )
     return found
+
+
+def largest_change(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
+    """Return the largest distance of a row to its second encoding over the larger of their norms, 2 at most.
+
+    2 is also what a row counts that was finite only one of the two times, and a width that changed.
+    """
+    if first.shape != second.shape:
+        return 2.0
+    finite, finite_again = (np.isfinite(z).all(axis=1) for z in (first, second))
+    if np.any(finite != finite_again):
+        return 2.0
+    both = np.stack([first[finite], second[finite]]).astype(np.float64)
+    # Neither the largest nor the smallest float may over- or underflow when it is squared.
+    peak = np.max(np.abs(both), axis=(0, 2), keepdims=True, initial=0.0)
+    both = np.divide(both, peak, out=np.zeros_like(both), where=peak > 0)
+    norm = np.max(np.linalg.norm(both, axis=2), axis=0)
+    moved = np.linalg.norm(both[1] - both[0], axis=1)
+    return float(np.max(np.divide(moved, norm, out=np.zeros_like(moved), where=norm > 0), initial=0.0))
