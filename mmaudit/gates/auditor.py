@@ -25,6 +25,7 @@ from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
 from mmaudit.settings import Settings
 from mmaudit.subjects import Subject, as_subject
+from mmaudit.subjects.cache import EmbeddingCache
 from mmaudit.subjects.encode import Progress
 from mmaudit.threads import one_blas_thread
 from mmaudit.world import World
@@ -57,6 +58,7 @@ class Auditor:
         progress: Progress | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        folder = self.settings.cache
         named = None if pairs is None else pairs.modalities
         self.material = Material(
             None if subject is None else as_subject(subject, modalities=named),
@@ -64,6 +66,7 @@ class Auditor:
             seed=self.settings.seed,
             store=Store(cache),
             progress=progress,
+            kept=None if folder is None else EmbeddingCache(Path(folder)),
         )
 
     @property

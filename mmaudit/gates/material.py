@@ -17,6 +17,7 @@ from mmaudit.gates.store import Store
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.seeds import derived_seed, generator
 from mmaudit.subjects import Subject, Training, TrainingFault
+from mmaudit.subjects.cache import EmbeddingCache
 from mmaudit.subjects.encode import Progress, encode, rows_of
 from mmaudit.subjects.reference import reference_subject, reference_world
 from mmaudit.world import World
@@ -46,6 +47,7 @@ class Material:
         seed: int,
         store: Store,
         progress: Progress | None,
+        kept: EmbeddingCache | None = None,
     ) -> None:
         """Refuse at once a subject and pairs that cannot be used together (:class:`InputError`)."""
         self._given = subject
@@ -53,6 +55,7 @@ class Material:
         self._seed = seed
         self._store = store
         self._progress = progress
+        self.kept = kept
         # Checks that see the same things share a case, and with it the ranks it works out once.
         self._cases: dict[frozenset[str], Case] = {}
         rows = None if subject is None else subject.items
@@ -179,7 +182,11 @@ class Material:
         given = self.subject.items is not None
         first, second = (
             encode(
-                self.subject, m, np.arange(len(pairs)) if given else pairs.inputs[m], progress=self._progress
+                self.subject,
+                m,
+                np.arange(len(pairs)) if given else pairs.inputs[m],
+                progress=self._progress,
+                cache=None if given else self.kept,
             )
             for m in self.subject.modalities
         )

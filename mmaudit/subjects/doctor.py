@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mmaudit.errors import SubjectError
 from mmaudit.pairs import Pairs
 from mmaudit.subjects.adapt import as_subject
+from mmaudit.subjects.cache import item_sha256
 from mmaudit.subjects.encode import encode, largest_change, rows_of, violations
 from mmaudit.subjects.reference import reference_world
 from mmaudit.subjects.subject import Subject
@@ -122,7 +123,7 @@ def examine(obj: Any, pairs: Pairs | None = None) -> Examination:
             hint = "give inputs of the kind it reads, or the model with its preprocessing"
             findings.append(Finding("broken", f"{modality}: reads", str(error), hint))
             continue
-        findings += _rows(subject, modality, served[modality])
+        findings += _rows(subject, modality, served[modality], _different(inputs[modality]))
         if subject.items is None:
             findings += _steadiness(subject, modality, inputs[modality], served[modality])
     if len(served) == 2:
@@ -161,8 +162,14 @@ def _setting(subject: Subject) -> Iterator[Finding]:
     yield Finding("sound", "device", f"{', '.join(devices)}, {running[0].precision}")
 
 
-def _rows(subject: Subject, modality: str, z: Rows) -> Iterator[Finding]:
-    """Yield what the served rows (n, d) themselves show."""
+def _different(inputs: Any) -> int:
+    """Return how many of ``inputs`` differ in content; all, where that cannot be seen."""
+    digests = [item_sha256(one) for one in inputs]
+    return len(digests) if None in digests else len(set(digests))
+
+
+def _rows(subject: Subject, modality: str, z: Rows, different: int) -> Iterator[Finding]:
+    """Yield what the served rows (n, d), of ``different`` inputs, themselves show."""
     shape = f"{len(z)} inputs give {z.shape}, {z.dtype}"
     if z.dtype == np.float16:
         mend = "return float32, which all figures are computed from"
@@ -178,11 +185,15 @@ def _rows(subject: Subject, modality: str, z: Rows) -> Iterator[Finding]:
         return
     yield Finding("sound", f"{modality}: finite", "every number is finite, no row is zero")
     distinct = len(np.unique(z, axis=0))
-    if len(z) > 1 and distinct == 1:
+    seen = f"{distinct} different vectors for {different} different inputs"
+    if different > 1 and distinct == 1:
         mend = "the inputs do not reach the model: look at the preprocessing"
-        yield Finding("broken", f"{modality}: distinct", f"one vector for all {len(z)} inputs", mend)
+        yield Finding("broken", f"{modality}: distinct", seen, mend)
+    elif distinct < different:
+        mend = "look whether inputs are cut short (a text's length, a picture's crop) or words are unknown"
+        yield Finding("notice", f"{modality}: distinct", seen, mend)
     else:
-        yield Finding("sound", f"{modality}: distinct", f"{distinct} different vectors for {len(z)} inputs")
+        yield Finding("sound", f"{modality}: distinct", seen)
     yield _norms(subject, modality, z)
 
 

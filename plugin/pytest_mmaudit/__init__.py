@@ -28,6 +28,11 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "stem or of a saved dataset, or module:factory that gives mmaudit.Pairs; default: the built-in world",
     ),
     "out": ({"metavar": "DIR"}, "string", "folder that the evidence is written to (default: mmaudit-out)"),
+    "cache": (
+        {"metavar": "DIR"},
+        "string",
+        "keep embeddings in this folder from run to run, by digests of weights, data, prompts and settings",
+    ),
     "require": (
         {"action": "append", "metavar": "NAME"},
         "linelist",

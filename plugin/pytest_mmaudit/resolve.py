@@ -1,5 +1,6 @@
 """From a ``module:factory`` or a file name to the object that is audited, or to one clear line."""
 
+import dataclasses
 import datetime
 import importlib
 import inspect
@@ -33,6 +34,7 @@ KEYS = (
     "subject",
     "data",
     "out",
+    "cache",
 )
 
 
@@ -43,7 +45,7 @@ def settings(config: pytest.Config) -> Settings:
     """
     access = {*ACCESS, *(level for level, _ in ACCESS.values())}
     try:
-        return mmaudit.settings.load(
+        found = mmaudit.settings.load(
             mmaudit.settings.read_pyproject(config.rootpath / "pyproject.toml"),
             _given(config),
             checks=[check.name for check in CHECKS],
@@ -51,6 +53,11 @@ def settings(config: pytest.Config) -> Settings:
         )
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
+    if found.cache is None:
+        return found
+    # A path on the command line starts where the user stands, one in a file at the rootdir.
+    base = config.invocation_params.dir if config.getoption("mmaudit_cache") else config.rootpath
+    return dataclasses.replace(found, cache=str(base / found.cache))
 
 
 def _given(config: pytest.Config) -> Mapping[str, Any]:

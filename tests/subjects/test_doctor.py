@@ -51,6 +51,7 @@ FAULTS = {
     "nan": (nan_row, "broken", "text: finite", "look for overflow"),
     "zero": (lambda items: sound(items) * 0, "broken", "text: finite", "look for overflow"),
     "constant": (lambda items: sound(items) * 0 + 1, "broken", "text: distinct", "the inputs do not reach"),
+    "blurred": (lambda items: sound(np.asarray(items) // 2), "notice", "text: distinct", "cut short"),
     "narrow": (lambda items: sound(items)[:, :1], "broken", "text: shape", "more than one number"),
     "widths": (lambda items: sound(items)[:, :5], "broken", "widths", "one space"),
     "half": (lambda items: sound(items).astype(np.float16), "notice", "text: shape", "return float32"),
@@ -69,6 +70,13 @@ def test_every_fault_is_found_and_named(fault):
     assert found.sound == (state == "notice")
     assert "an audit would reject" in str(found) if state == "broken" else "can be audited" in str(found)
     assert not [f for f in found.findings if f.what.startswith("image") and f.state != "sound"]
+
+
+def test_equal_inputs_may_have_equal_vectors():
+    twice = mmaudit.Pairs(inputs={"image": np.arange(N) // 3, "text": np.arange(N)})
+    found = {f.what: f for f in examine({"image": sound, "text": sound}, twice).findings}
+    assert found["image: distinct"].seen == "16 different vectors for 16 different inputs"
+    assert found["image: distinct"].state == "sound"
 
 
 def test_a_sound_encoder_is_left_alone():
