@@ -191,3 +191,16 @@ def test_untrained_clip_is_rejected_for_what_it_lacks():
     summary = str(result)
     assert "pair_discrimination" in summary
     assert "effective_rank" in summary
+
+
+def test_an_endpoint_that_fails_now_and_then_is_audited(example, capsys, monkeypatch):
+    pytest.importorskip("httpx", reason="httpx is not installed")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EXAMPLE_KEY", "")
+    endpoint = example("endpoint")
+    endpoint.main()
+    printed = capsys.readouterr().out
+    assert "## an endpoint: ACCEPT" in printed
+    assert "Notice: " in printed
+    assert endpoint.KEY not in printed
