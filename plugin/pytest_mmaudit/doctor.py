@@ -22,7 +22,7 @@ def main(config: pytest.Config) -> int:
             "the hook pytest_mmaudit_subject"
         )
     try:
-        examination = examine(subject, resolve.data(config, settings.data))
+        examination = examine(subject, resolve.data(config, settings))
     except MMAuditError as error:
         raise pytest.UsageError(str(error)) from error
     print(examination)
