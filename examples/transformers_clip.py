@@ -31,8 +31,8 @@ __all__ = ["clean", "clean_pairs", "main", "small_clip", "train", "watermarked",
 
 SIDE, PATCH, LENGTH = 32, 8, 48
 """Pixels a side of picture and patch, and the longest sentence in tokens."""
-EPOCHS, BATCH, RATE = 10, 128, 2e-3
-CODES = 16
+EPOCHS, BATCH, RATE = 16, 128, 2e-3
+CODES = 8
 
 
 @functools.cache

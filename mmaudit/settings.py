@@ -56,7 +56,8 @@ class Settings:
     and not a skip. ``limits``: check name to the closed range ``(low, high)`` that replaces the catalogue's
     (``None``: that side is open); ``rationales`` say why, where someone said so. ``tolerance``: check name to
     how much worse than a baseline its figures may be, in their own unit. ``subject`` and ``data``: where they
-    come from, ``None`` for the built-in ones. ``table``: how a table of pairs is read, by the keys of
+    come from, ``None`` for the built-in ones. ``checkpoint_before``: the weights of the
+    subject before it was trained, a file. ``table``: how a table of pairs is read, by the keys of
     :data:`DATA_TABLE` but ``file``. ``out``: the folder that bundles are written to. ``cache``: the folder
     that embeddings are kept in from run to run, ``None`` for none. ``governance``: what people state about
     the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
@@ -72,6 +73,7 @@ class Settings:
     rationales: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     subject: str | None = None
+    checkpoint_before: str | None = None
     data: str | None = None
     table: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     out: str = "mmaudit-out"
@@ -94,7 +96,7 @@ class Settings:
             row["limits"][name]["rationale"] = text
         row["tolerance"] = dict(self.tolerance)
         row["table"] = {key: value for key, value in self.table.items() if key != "root"}
-        for key in ("subject", "data"):
+        for key in ("subject", "checkpoint_before", "data"):
             if row[key] is not None and ":" not in _after_drive(row[key]):
                 row[key] = Path(row[key]).name
         return row
@@ -147,6 +149,7 @@ def load(
         "limits": functools.partial(_limits, checks=checks),
         "tolerance": functools.partial(_tolerance, checks=checks),
         "subject": _text,
+        "checkpoint_before": _text,
         "data": lambda key, value: None if value is None else _text(key, value),
         "table": _data_table,
         "out": _text,

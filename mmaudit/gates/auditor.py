@@ -58,7 +58,7 @@ class Auditor:
         progress: Progress | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        folder = self.settings.cache
+        folder, before = self.settings.cache, self.settings.checkpoint_before
         named = None if pairs is None else pairs.modalities
         self.material = Material(
             None if subject is None else as_subject(subject, modalities=named),
@@ -67,6 +67,7 @@ class Auditor:
             store=Store(cache),
             progress=progress,
             kept=None if folder is None else EmbeddingCache(Path(folder)),
+            before=None if before is None else Path(before),
         )
 
     @property

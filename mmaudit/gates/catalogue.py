@@ -169,12 +169,19 @@ def _exchangeability(case: Case) -> Measured:
 
 def _gradients(case: Case) -> Measured:
     assert case.training is not None
-    return [d.gradient_ratio(*case.training.gradient_norms)]
+    norms, observed = case.training.gradient_norms, case.training.observed
+    return [d.gradient_ratio(*norms) if observed is None else d.batch_gradient_ratio(*norms, observed)]
 
 
 def _movement(case: Case) -> Measured:
     assert case.training is not None
-    return [d.movement_ratio(*case.training.movements)]
+    if case.training.movements is None:
+        raise InputError("the weights before training are not known")
+    measured = d.movement_ratio(*case.training.movements)
+    if case.training.observed is not None:
+        method = "log ratio of relative movements between two checkpoints"
+        measured = dataclasses.replace(measured, method=method, notes=(case.training.observed,))
+    return [measured]
 
 
 def _influence(case: Case) -> Measured:
@@ -389,7 +396,7 @@ CHECKS: tuple[Check, ...] = (
         failure="dominance",
         question="Do both encoders receive gradients of like size in training?",
         measure=_gradients,
-        needs=("training",),
+        needs=("gradients",),
         profiles=_LATER,
         reference_limit=reference_limits.GRADIENT_RATIO,
         damage=controls.HEAVY_START,
@@ -399,7 +406,7 @@ CHECKS: tuple[Check, ...] = (
         failure="dominance",
         question="Did both encoders learn, or did one ride as a passenger?",
         measure=_movement,
-        needs=("training",),
+        needs=("movements",),
         profiles=_LATER,
         reference_limit=reference_limits.MOVEMENT_RATIO,
         damage=controls.PASSENGER,

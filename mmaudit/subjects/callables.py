@@ -6,7 +6,7 @@ from typing import Any
 from mmaudit.errors import SubjectError
 from mmaudit.subjects.options import Options
 from mmaudit.subjects.subject import Encoder, Identity, Subject
-from mmaudit.subjects.tensors import TorchEncoder, modules_of, moved, to_numpy, weights_sha256
+from mmaudit.subjects.tensors import TorchEncoder, as_tensor, modules_of, moved, to_numpy, weights_sha256
 
 __all__ = ["detached", "from_callables"]
 
@@ -40,7 +40,13 @@ def from_callables(obj: Any, options: Options) -> Subject | None:
 
 
 def detached(encode: Any, modules: Mapping[str, Any], options: Options) -> Encoder:
-    """Return ``encode`` with its modules in evaluation and its result a NumPy array."""
-    if modules:
+    """Return ``encode`` with its modules in evaluation and its result a NumPy array.
+
+    A module, or a method of one, is given arrays of numbers as tensors on its device.
+    """
+    if not modules:
+        return lambda inputs: to_numpy(encode(inputs))
+    owner = modules_of(encode).get("")
+    if owner is None:
         return TorchEncoder(modules, encode, options.precision)
-    return lambda inputs: to_numpy(encode(inputs))
+    return TorchEncoder(modules, lambda inputs: encode(as_tensor(inputs, owner)), options.precision)

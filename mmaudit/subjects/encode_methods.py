@@ -6,7 +6,7 @@ from mmaudit.subjects.callables import detached
 from mmaudit.subjects.fingerprint import fingerprint
 from mmaudit.subjects.options import Options
 from mmaudit.subjects.subject import Identity, Subject
-from mmaudit.subjects.tensors import device_of, is_module, modules_of, moved, weights_sha256
+from mmaudit.subjects.tensors import is_module, modules_of, moved, weights_sha256
 
 __all__ = ["declared", "encoding_methods", "from_encode_methods"]
 
@@ -41,12 +41,8 @@ def from_encode_methods(obj: Any, options: Options) -> Subject | None:
         obj.eval()
     digest = weights_sha256(modules) if modules else None
 
-    def method(modality: str) -> Any:
-        encode = getattr(obj, f"encode_{modality}")
-        return (lambda inputs: encode(_tensor(inputs, obj))) if is_module(obj) else encode
-
     return Subject(
-        encoders={m: detached(method(m), modules, options) for m in methods},
+        encoders={m: detached(getattr(obj, f"encode_{m}"), modules, options) for m in methods},
         identity=Identity(
             name=options.name or type(obj).__name__,
             adapter="encode_" + "/".join(methods),
@@ -55,11 +51,3 @@ def from_encode_methods(obj: Any, options: Options) -> Subject | None:
         fingerprint=fingerprint(digest, options, obj) if is_module(obj) else None,
         **declared(obj),
     )
-
-
-def _tensor(inputs: Any, module: Any) -> Any:
-    if not hasattr(inputs, "dtype") or inputs.dtype.kind not in "fiub":
-        return inputs
-    import torch
-
-    return torch.as_tensor(inputs).to(device_of(module))

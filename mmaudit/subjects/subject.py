@@ -49,15 +49,17 @@ class Training:
     ``gradient_norms``: mean L2 norm of each encoder's gradient; ``movements``: relative distance of its
     weights from where they began. ``history`` has one row of builtin values an epoch. ``influence``:
     expected r@1 hits (n,) on the validation pairs before a step, after a clean step, and after a step on
-    mispaired items.
+    mispaired items. ``observed`` says how a finished model was observed instead, with no training: then the
+    norms are of independent batches (batches,), and the movements (1,) since a checkpoint, if there was one.
     """
 
     gradient_norms: tuple[FloatArray, FloatArray]
-    movements: tuple[FloatArray, FloatArray]
     temperature: float
-    history: list[dict[str, Any]]
-    weights: Mapping[str, npt.NDArray[np.float32]]
+    movements: tuple[FloatArray, FloatArray] | None = None
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    weights: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     influence: tuple[FloatArray, FloatArray, FloatArray] | None = None
+    observed: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

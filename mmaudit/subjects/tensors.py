@@ -14,6 +14,7 @@ from mmaudit.subjects.options import Options, Precision
 
 __all__ = [
     "TorchEncoder",
+    "as_tensor",
     "device_of",
     "evaluating",
     "is_module",
@@ -69,6 +70,15 @@ def device_of(module: Any) -> Any:
     for tensor in (*module.parameters(), *module.buffers()):
         return tensor.device
     return torch.device("cpu")
+
+
+def as_tensor(inputs: Any, module: Any) -> Any:
+    """Return an array of numbers as a tensor on the device of ``module``, and anything else as it is."""
+    if not hasattr(inputs, "dtype") or getattr(inputs.dtype, "kind", "") not in ("f", "i", "u", "b"):
+        return inputs
+    import torch
+
+    return torch.as_tensor(inputs).to(device_of(module))
 
 
 @contextlib.contextmanager

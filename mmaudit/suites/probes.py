@@ -48,6 +48,7 @@ class Sample:
 def probed(sample: Sample) -> list[Measurement]:
     """Return what the aligner measures by itself; with several labels also the shift between them."""
     ranked, e, training = sample.ranks, sample.embeddings, sample.training
+    assert training.movements is not None
     found = [
         d.recall(ranked, direction="forward"),
         d.recall(ranked, direction="backward"),

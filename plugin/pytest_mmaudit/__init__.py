@@ -28,6 +28,12 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "stem or of a saved dataset, or module:factory that gives mmaudit.Pairs; default: the built-in world",
     ),
     "out": ({"metavar": "DIR"}, "string", "folder that the evidence is written to (default: mmaudit-out)"),
+    "checkpoint_before": (
+        {"metavar": "FILE"},
+        "string",
+        "the weights of a PyTorch subject before it was trained (.safetensors, or a state dict saved by "
+        "PyTorch): how far each encoder has moved since is measured",
+    ),
     "cache": (
         {"metavar": "DIR"},
         "string",

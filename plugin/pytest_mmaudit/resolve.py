@@ -35,6 +35,7 @@ KEYS = (
     "data",
     "out",
     "cache",
+    "checkpoint_before",
 )
 
 
@@ -53,11 +54,19 @@ def settings(config: pytest.Config) -> Settings:
         )
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
-    if found.cache is None:
-        return found
-    # A path on the command line starts where the user stands, one in a file at the rootdir.
-    base = config.invocation_params.dir if config.getoption("mmaudit_cache") else config.rootpath
-    return dataclasses.replace(found, cache=str(base / found.cache))
+    return dataclasses.replace(
+        found,
+        cache=_placed(config, "cache", found.cache),
+        checkpoint_before=_placed(config, "checkpoint_before", found.checkpoint_before),
+    )
+
+
+def _placed(config: pytest.Config, key: str, path: str | None) -> str | None:
+    """A path on the command line starts where the user stands, one in a file at the rootdir."""
+    if path is None:
+        return None
+    typed = config.getoption(f"mmaudit_{key}", None) is not None
+    return str((config.invocation_params.dir if typed else config.rootpath) / path)
 
 
 def _given(config: pytest.Config) -> Mapping[str, Any]:
