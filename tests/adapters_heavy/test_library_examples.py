@@ -64,3 +64,14 @@ def test_onnx_files_come_to_the_verdict_of_what_they_hold(example, capsys):
     printed = capsys.readouterr().out
     assert "## image and text.onnx: ACCEPT" in printed
     assert "Read as: ONNX Runtime" in printed
+
+
+def test_a_recipe_of_the_users_own_goes_through_the_suites(example, capsys):
+    own = example("own_recipe")
+    own.main()
+    printed = capsys.readouterr().out
+    parts = dict(part.split("\n", 1) for part in printed.split("## ")[1:])
+    assert tuple(parts) == own.CONDITIONS
+    assert "HOLDS: Removing the confounder at test time makes retrieval collapse." in parts["conf_high_corr0"]
+    assert "HOLDS: 25 % of wrong pairs alone cost r@1 and leave no shortcut behind." in parts["clean_corr25"]
+    assert "HOLDS: At a temperature of 0.004 all items crowd into a cone" in parts["cone"]
