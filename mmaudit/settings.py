@@ -56,10 +56,11 @@ class Settings:
     and not a skip. ``limits``: check name to the closed range ``(low, high)`` that replaces the catalogue's
     (``None``: that side is open); ``rationales`` say why, where someone said so. ``tolerance``: check name to
     how much worse than a baseline its figures may be, in their own unit. ``subject`` and ``data``: where they
-    come from, ``None`` for the built-in ones. ``table``: how a table of pairs is read, by the keys of
-    :data:`DATA_TABLE` but ``file``. ``out``: the folder that bundles are written to. ``governance``: what
-    people state about the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and
-    decides nothing.
+    come from, ``None`` for the built-in ones. ``checkpoint_before``: the weights of the
+    subject before it was trained, a file. ``table``: how a table of pairs is read, by the keys of
+    :data:`DATA_TABLE` but ``file``. ``out``: the folder that bundles are written to. ``cache``: the folder
+    that embeddings are kept in from run to run, ``None`` for none. ``governance``: what people state about
+    the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
     """
 
     profile: Profile = "ci"
@@ -72,20 +73,22 @@ class Settings:
     rationales: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     subject: str | None = None
+    checkpoint_before: str | None = None
     data: str | None = None
     table: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     out: str = "mmaudit-out"
+    cache: str | None = None
     governance: Mapping[str, Statement] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as exact builtin types.
 
-        ``out`` and the root of a table's paths are left out, and of the subject's and the data's path only
-        the file name is kept: where things lie on a machine is no part of the evidence, and two equal audits
-        must have equal settings. ``governance`` is
-        left out because nothing that is measured depends on it; it has a document of its own.
+        ``out``, ``cache`` and the root of a table's paths are left out, and of the subject's and the data's
+        path only the file name is kept: where things lie on a machine is no part of the evidence, and two
+        equal audits must have equal settings. ``governance`` is left out because nothing that is measured
+        depends on it; it has a document of its own.
         """
-        left_out = ("out", "governance", "rationales")
+        left_out = ("out", "cache", "governance", "rationales")
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
         row["require"] = list(self.require)
         row["limits"] = {name: {"low": low, "high": high} for name, (low, high) in self.limits.items()}
@@ -93,7 +96,7 @@ class Settings:
             row["limits"][name]["rationale"] = text
         row["tolerance"] = dict(self.tolerance)
         row["table"] = {key: value for key, value in self.table.items() if key != "root"}
-        for key in ("subject", "data"):
+        for key in ("subject", "checkpoint_before", "data"):
             if row[key] is not None and ":" not in _after_drive(row[key]):
                 row[key] = Path(row[key]).name
         return row
@@ -146,9 +149,11 @@ def load(
         "limits": functools.partial(_limits, checks=checks),
         "tolerance": functools.partial(_tolerance, checks=checks),
         "subject": _text,
+        "checkpoint_before": _text,
         "data": lambda key, value: None if value is None else _text(key, value),
         "table": _data_table,
         "out": _text,
+        "cache": _text,
         "governance": _governance,
     }
     values: dict[str, Any] = {}

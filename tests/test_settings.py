@@ -29,6 +29,7 @@ def test_defaults():
         "limits": {},
         "tolerance": {},
         "subject": None,
+        "checkpoint_before": None,
         "data": None,
         "table": {},
     }
@@ -64,7 +65,7 @@ def test_required_names_are_checks_or_access_and_named_once():
     ("table", "complaint"),
     [
         ({"sed": 1}, "unknown mmaudit setting 'sed'; did you mean 'seed'?"),
-        ({"zzz": 1}, "unknown mmaudit setting 'zzz'; known: alpha, confidence, "),
+        ({"zzz": 1}, "unknown mmaudit setting 'zzz'; known: alpha, cache, checkpoint_before, confidence, "),
         ({"seed": "7"}, "mmaudit setting 'seed' is '7'; expected a whole number"),
         ({"seed": True}, "mmaudit setting 'seed' is True; "),
         ({"seed": -1}, "mmaudit setting 'seed' is -1; "),

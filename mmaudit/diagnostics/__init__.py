@@ -10,7 +10,12 @@ from mmaudit.diagnostics.corruption import (
     suspects,
     tail_excess,
 )
-from mmaudit.diagnostics.dominance import embedding_gradient_ratio, gradient_ratio, movement_ratio
+from mmaudit.diagnostics.dominance import (
+    batch_gradient_ratio,
+    embedding_gradient_ratio,
+    gradient_ratio,
+    movement_ratio,
+)
 from mmaudit.diagnostics.geometry import (
     RankKind,
     alignment,
@@ -61,6 +66,7 @@ __all__ = [
     "Ranks",
     "alignment",
     "alpha_req",
+    "batch_gradient_ratio",
     "blind_baseline",
     "canonical_correlations",
     "centred_rankme",

@@ -9,7 +9,7 @@ from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["embedding_gradient_ratio", "gradient_ratio", "movement_ratio"]
+__all__ = ["batch_gradient_ratio", "embedding_gradient_ratio", "gradient_ratio", "movement_ratio"]
 
 _FLOOR = 1e-6
 """A side below this share of the other counts as this share: the log ratio stays finite."""
@@ -153,6 +153,33 @@ def gradient_ratio(norms_x: npt.ArrayLike, norms_y: npt.ArrayLike) -> Measuremen
         len(x),
         "neither encoder received a gradient",
         "log ratio of mean gradient norms over the history",
+    )
+
+
+def batch_gradient_ratio(norms_x: npt.ArrayLike, norms_y: npt.ArrayLike, observed: str) -> Measurement:
+    """Log ratio of the gradient norms of the two encoders of a finished model, on independent batches.
+
+    ``norms_x``, ``norms_y`` (batches,): global gradient norm of each encoder on one batch; ``observed`` says
+    how, and becomes a note. The mean over batches of log(‖g_x‖/‖g_y‖) with a Student interval. Bounded at
+    1e±6 on each batch. Undefined where a batch gives neither a gradient. Raises :class:`InputError` as
+    :func:`gradient_ratio` does.
+    """
+    name = "gradient_ratio"
+    x, y = _history(name, norms_x), _history(name, norms_y)
+    if len(x) != len(y):
+        raise InputError(f"{name}: {len(x)} norms against {len(y)}; give both encoders' same batches")
+    larger = np.maximum(x, y)
+    if len(x) == 0 or not larger.all():
+        return inference.undefined(name, "a batch gives neither encoder a gradient", len(x))
+    ratios = np.log(np.maximum(x, _FLOOR * larger)) - np.log(np.maximum(y, _FLOOR * larger))
+    return inference.mean(
+        name,
+        ratios,
+        unit="log ratio",
+        direction="closer to zero is better",
+        null=0.0,
+        method="mean log ratio of gradient norms over batches, Student t",
+        notes=(observed,),
     )
 
 

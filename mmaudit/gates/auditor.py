@@ -25,6 +25,7 @@ from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
 from mmaudit.settings import Settings
 from mmaudit.subjects import Subject, as_subject
+from mmaudit.subjects.cache import EmbeddingCache
 from mmaudit.subjects.encode import Progress
 from mmaudit.threads import one_blas_thread
 from mmaudit.world import World
@@ -57,12 +58,16 @@ class Auditor:
         progress: Progress | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        folder, before = self.settings.cache, self.settings.checkpoint_before
+        named = None if pairs is None else pairs.modalities
         self.material = Material(
-            None if subject is None else as_subject(subject),
+            None if subject is None else as_subject(subject, modalities=named),
             pairs,
             seed=self.settings.seed,
             store=Store(cache),
             progress=progress,
+            kept=None if folder is None else EmbeddingCache(Path(folder)),
+            before=None if before is None else Path(before),
         )
 
     @property

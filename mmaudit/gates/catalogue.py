@@ -10,12 +10,10 @@ import difflib
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from mmaudit import diagnostics as d
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.gates import controls, reference_limits
-from mmaudit.gates.case import Case, Rows
+from mmaudit.gates.case import Case
 from mmaudit.gates.check import Check
 from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.edit_checks import EDIT_CHECKS
@@ -23,7 +21,7 @@ from mmaudit.gates.outcome import Limit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import IntArray
-from mmaudit.subjects.encode import violations
+from mmaudit.subjects.encode import largest_change, violations
 
 __all__ = ["CHECKS", "check_named"]
 
@@ -56,7 +54,7 @@ def _consistency(case: Case) -> Measured:
     return [
         exact(
             f"largest relative change of an embedding {again.how}",
-            max(_largest_change(case.x[again.rows], again.x), _largest_change(case.y[again.rows], again.y)),
+            max(largest_change(case.x[again.rows], again.x), largest_change(case.y[again.rows], again.y)),
             len(again.rows),
             method="items encoded a second time, both modalities",
             unit="of the larger norm",
@@ -64,25 +62,6 @@ def _consistency(case: Case) -> Measured:
         )
         for again in case.again
     ]
-
-
-def _largest_change(first: Rows, second: Rows) -> float:
-    """Return the largest distance of a row to its second encoding over the larger of their norms, 2 at most.
-
-    2 is also what a row counts that was finite only one of the two times, and a width that changed.
-    """
-    if first.shape != second.shape:
-        return 2.0
-    finite, finite_again = (np.isfinite(z).all(axis=1) for z in (first, second))
-    if np.any(finite != finite_again):
-        return 2.0
-    both = np.stack([first[finite], second[finite]]).astype(np.float64)
-    # Neither the largest nor the smallest float may over- or underflow when it is squared.
-    peak = np.max(np.abs(both), axis=(0, 2), keepdims=True, initial=0.0)
-    both = np.divide(both, peak, out=np.zeros_like(both), where=peak > 0)
-    norm = np.max(np.linalg.norm(both, axis=2), axis=0)
-    moved = np.linalg.norm(both[1] - both[0], axis=1)
-    return float(np.max(np.divide(moved, norm, out=np.zeros_like(moved), where=norm > 0), initial=0.0))
 
 
 def _per_side(diagnostic: Callable[..., Measurement]) -> Callable[[Case], Measured]:
@@ -191,12 +170,19 @@ def _exchangeability(case: Case) -> Measured:
 
 def _gradients(case: Case) -> Measured:
     assert case.training is not None
-    return [d.gradient_ratio(*case.training.gradient_norms)]
+    norms, observed = case.training.gradient_norms, case.training.observed
+    return [d.gradient_ratio(*norms) if observed is None else d.batch_gradient_ratio(*norms, observed)]
 
 
 def _movement(case: Case) -> Measured:
     assert case.training is not None
-    return [d.movement_ratio(*case.training.movements)]
+    if case.training.movements is None:
+        raise InputError("the weights before training are not known")
+    measured = d.movement_ratio(*case.training.movements)
+    if case.training.observed is not None:
+        method = "log ratio of relative movements between two checkpoints"
+        measured = dataclasses.replace(measured, method=method, notes=(case.training.observed,))
+    return [measured]
 
 
 def _influence(case: Case) -> Measured:
@@ -411,7 +397,7 @@ CHECKS: tuple[Check, ...] = (
         failure="dominance",
         question="Do both encoders receive gradients of like size in training?",
         measure=_gradients,
-        needs=("training",),
+        needs=("gradients",),
         profiles=_LATER,
         reference_limit=reference_limits.GRADIENT_RATIO,
         damage=controls.HEAVY_START,
@@ -421,7 +407,7 @@ CHECKS: tuple[Check, ...] = (
         failure="dominance",
         question="Did both encoders learn, or did one ride as a passenger?",
         measure=_movement,
-        needs=("training",),
+        needs=("movements",),
         profiles=_LATER,
         reference_limit=reference_limits.MOVEMENT_RATIO,
         damage=controls.PASSENGER,

@@ -33,6 +33,16 @@ ACCESS = {
         "both pairs known to be right and pairs merely claimed; mark some as trusted",
     ),
     "factors": ("labels", "labels of what the items mean; name factor columns in the pairs"),
+    "gradients": (
+        "gradients",
+        "gradients by modality: a PyTorch model given as such, or its training history; of the embeddings "
+        "alone embedding_gradient_ratio sees the pull, and neither depth nor frozen weights",
+    ),
+    "movements": (
+        "gradients",
+        "the weights before training: a PyTorch model and --mmaudit-checkpoint-before, or its training "
+        "history",
+    ),
     "training": ("gradients", "the training history by modality, which only the trainer of a model has"),
 }
 """What a check may need beyond embeddings and claimed pairs: its access level, and what is lacking."""

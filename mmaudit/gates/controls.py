@@ -144,11 +144,21 @@ def _retrained(case: Case, severity: float, fault: TrainingFault) -> Case:
 
 
 def _passenger(case: Case, severity: float, rng: np.random.Generator) -> Case:
-    return _retrained(case, severity, "passenger")
+    seen = case.training
+    if seen is None or seen.observed is None or seen.movements is None:
+        return _retrained(case, severity, "passenger")
+    x, y = seen.movements
+    return dataclasses.replace(case, training=dataclasses.replace(seen, movements=(x, y * (1.0 - severity))))
 
 
 def _heavy_start(case: Case, severity: float, rng: np.random.Generator) -> Case:
-    return _retrained(case, severity, "heavy start")
+    seen = case.training
+    if seen is None or seen.observed is None:
+        return _retrained(case, severity, "heavy start")
+    x, y = seen.gradient_norms
+    return dataclasses.replace(
+        case, training=dataclasses.replace(seen, gradient_norms=(x, y * 16.0**-severity))
+    )
 
 
 NAN_ROWS = Damage("share of rows turned to NaN", _nan_rows)
@@ -171,5 +181,7 @@ MIXED_WITH_INPUTS = tuple(
     for side in (0, 1)
 )
 """One for the first and one for the second modality."""
-PASSENGER = Damage("share of one encoder's learning rate taken away", _passenger)
-HEAVY_START = Damage("log16 of the gain on one encoder's initial weights", _heavy_start)
+PASSENGER = Damage("share of one encoder's learning rate, or observed movement, taken away", _passenger)
+HEAVY_START = Damage(
+    "log16 of the gain on one encoder's initial weights, or off its observed gradients", _heavy_start
+)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from mmaudit.gates.store import Store
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.seeds import derived_seed, generator
 from mmaudit.subjects import Subject, Training, TrainingFault
+from mmaudit.subjects.cache import EmbeddingCache
 from mmaudit.subjects.encode import Progress, encode, rows_of
+from mmaudit.subjects.gradients import differentiable, observed_training
 from mmaudit.subjects.reference import reference_subject, reference_world
 from mmaudit.world import World
 
@@ -32,6 +35,7 @@ INPUT_ITEMS = 2000
 """Items whose inputs are compared as they are: each costs a column of the others' kernel."""
 TWIN_GROUPS = 1000
 TWIN_SIZE = 4
+_TRAINING = frozenset({"training", "gradients", "movements"})
 BUILT_IN = ("image", "text")
 """The modalities of the built-in world."""
 
@@ -47,6 +51,8 @@ class Material:
         seed: int,
         store: Store,
         progress: Progress | None,
+        kept: EmbeddingCache | None = None,
+        before: Path | None = None,
     ) -> None:
         """Refuse at once a subject and pairs that cannot be used together (:class:`InputError`)."""
         self._given = subject
@@ -54,6 +60,8 @@ class Material:
         self._seed = seed
         self._store = store
         self._progress = progress
+        self.kept = kept
+        self._before = before
         # Checks that see the same things share a case, and with it the ranks it works out once.
         self._cases: dict[frozenset[str], Case] = {}
         rows = None if subject is None else subject.items
@@ -110,6 +118,7 @@ class Material:
         pairs, given = self.pairs, self._given
         trusted = pairs.trusted
         encodes = given is None or given.items is None
+        trained = given is None or given.training is not None
         have = {
             "inner product": given is not None and given.similarity == "dot",
             "encoder": encodes,
@@ -123,7 +132,9 @@ class Material:
             "splits": pairs.splits is not None and len(np.unique(pairs.splits)) > 1,
             "trusted": trusted is not None and bool(trusted.any()) and not bool(trusted.all()),
             "factors": bool(pairs.factors),
-            "training": given is None or given.training is not None,
+            "training": trained,
+            "gradients": trained or differentiable(given),
+            "movements": trained or (differentiable(given) and self._before is not None),
         }
         missing = [ACCESS[need][1] for need in needs if not have[need]]
         return f"needs {missing[0]}" if missing else None
@@ -172,8 +183,18 @@ class Material:
             ),
             twins=self._embeddings(self._store.get("twins", self._twins)) if renders else None,
             twin_size=TWIN_SIZE,
-            training=subject.training if "training" in needs else None,
-            retrain=self._retrained if "training" in needs and subject.retrain is not None else None,
+            training=self._training() if needs & _TRAINING else None,
+            retrain=self._retrained if needs & _TRAINING and subject.retrain is not None else None,
+        )
+
+    def _training(self) -> Training:
+        """Return the subject's training history, or what can be observed of a PyTorch model without one."""
+        if self.subject.training is not None:
+            return self.subject.training
+        rng = generator(self._seed, "gradient batches")
+        return self._store.get(
+            "gradients",
+            lambda: observed_training(self.subject, self.pairs.inputs, rng, before=self._before),
         )
 
     def _embeddings(self, sides: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> Embeddings:
@@ -183,7 +204,11 @@ class Material:
         given = self.subject.items is not None
         first, second = (
             encode(
-                self.subject, m, np.arange(len(pairs)) if given else pairs.inputs[m], progress=self._progress
+                self.subject,
+                m,
+                np.arange(len(pairs)) if given else pairs.inputs[m],
+                progress=self._progress,
+                cache=None if given else self.kept,
             )
             for m in self.subject.modalities
         )

@@ -1,126 +1,148 @@
 """Turn what a user has into a :class:`Subject`, by its shape alone: no library is imported to look."""
 
-import functools
+import dataclasses
 import hashlib
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from mmaudit.errors import SubjectError
-from mmaudit.subjects.subject import Encoder, Identity, Subject
+from mmaudit.subjects.arrays import FILES, from_arrays, from_file
+from mmaudit.subjects.callables import from_callables
+from mmaudit.subjects.encode_methods import from_encode_methods
+from mmaudit.subjects.http import from_endpoint
+from mmaudit.subjects.mteb import from_mteb
+from mmaudit.subjects.onnx import from_onnx
+from mmaudit.subjects.open_clip import from_open_clip
+from mmaudit.subjects.options import Options, Precision
+from mmaudit.subjects.sentence_transformers import from_sentence_transformers
+from mmaudit.subjects.subject import Encoder, Subject
+from mmaudit.subjects.tensors import TorchEncoder
+from mmaudit.subjects.transformers import feature_methods, from_transformers
+from mmaudit.subjects.triple import from_triple
 
-__all__ = ["as_subject", "to_numpy"]
+__all__ = ["ADAPTERS", "as_subject"]
 
 ACCEPTED = (
-    "an object with encode_image and encode_text (or encode_audio), a mapping of two modality names to "
-    "callables or arrays, a pair of (n, d) arrays, an array of shape (2, n, d), or an .npy/.npz file of these"
+    "an object with encode_image and encode_text (or encode_audio), a (model, processor) of transformers, a "
+    "(model, transform, tokenizer), a model with one encode, a mapping of two modality names to callables, "
+    "arrays or .onnx files, a pair of (n, d) arrays, an array of shape (2, n, d), an Endpoint, or a file of "
+    f"embeddings ({', '.join(FILES)})"
 )
 
-
-def to_numpy(value: Any) -> npt.NDArray[Any]:
-    """Return ``value`` as a NumPy array; torch-like tensors are detached and brought to the CPU first."""
-    for method in ("detach", "cpu"):
-        if hasattr(value, method):
-            value = getattr(value, method)()
-    return np.asarray(value)
+Adapter = Callable[[Any, Options], Subject | None]
 
 
-def as_subject(obj: Any, *, name: str | None = None) -> Subject:
+def _from_pair(obj: Any, options: Options) -> Subject | None:
+    """Take a pair whose first is a model of transformers before it is taken for two callables."""
+    first = obj[0] if isinstance(obj, (tuple, list)) and obj else obj
+    return from_transformers(obj, options) if feature_methods(first) else None
+
+
+def _from_path(obj: Any, options: Options) -> Subject | None:
+    if not isinstance(obj, (str, Path)) or str(obj).startswith(("http://", "https://")):
+        return None
+    path = Path(obj)
+    if path.is_dir() and path.suffix not in FILES:
+        return from_onnx(path, options)
+    if path.suffix not in FILES:
+        known = f"{', '.join(list(FILES)[:-1])} or {list(FILES)[-1]}"
+        raise SubjectError(f"cannot read {path.name}: embeddings come as {known}")
+    return from_file(path, options)
+
+
+ADAPTERS: tuple[Adapter, ...] = (
+    _from_path,
+    from_onnx,
+    from_arrays,
+    _from_pair,
+    from_callables,
+    from_triple,
+    from_open_clip,
+    from_encode_methods,
+    from_mteb,
+    from_sentence_transformers,
+    from_endpoint,
+)
+"""In the order in which they are asked; the first that knows the object takes it."""
+
+
+def as_subject(
+    obj: Any,
+    *,
+    name: str | None = None,
+    modalities: tuple[str, str] | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "float32",
+    prompts: Mapping[str, str] | None = None,
+) -> Subject:
     """Return ``obj`` as a :class:`Subject`. Raises :class:`SubjectError` on anything it cannot read.
 
-    Tried in this order: a subject; a path to an ``.npy`` or ``.npz`` file; a mapping of two modality names;
-    an array (2, n, d) or a pair of arrays (n, d); methods ``encode_<modality>``.
+    Tried in this order: a subject; a path to a file of embeddings or a folder of two ``.onnx`` files; two
+    ``.onnx`` files; an array (2, n, d), or two arrays (n, d) by name or as a pair; ``(model, processor)``
+    with ``get_<modality>_features``; two callables by name or as a pair; ``(model, transform, tokenizer)``;
+    a model of open_clip; methods ``encode_<modality>``; MTEB's ``encode``; sentence-transformers' ``encode``;
+    an :class:`~mmaudit.subjects.http.Endpoint` or its address. ``identity.adapter`` says which it was.
+
+    The options are those of :class:`~mmaudit.subjects.options.Options`; a subject given as one keeps its own.
+    A PyTorch model is run in evaluation and without gradients, and is put back as it was after each batch.
     """
     if isinstance(obj, Subject):
         return obj
-    if isinstance(obj, (str, Path)):
-        return _from_file(Path(obj), name)
-    if isinstance(obj, Mapping):
-        return _from_mapping(obj, name or "mapping")
-    if isinstance(obj, np.ndarray) or (isinstance(obj, (tuple, list)) and len(obj) == 2):
-        if isinstance(obj, np.ndarray) and (obj.ndim != 3 or len(obj) != 2):
-            raise SubjectError(f"an array of shape {obj.shape} is no pair of embeddings; expected (2, n, d)")
-        return _from_mapping({"image": obj[0], "text": obj[1]}, name or "arrays")
-    methods = [m for m in ("image", "audio", "text") if callable(getattr(obj, f"encode_{m}", None))]
-    if len(methods) >= 2:
-        if hasattr(obj, "eval") and hasattr(obj, "parameters"):
-            obj.eval()
-        encoders = {m: _detached(getattr(obj, f"encode_{m}")) for m in (methods[0], methods[-1])}
-        identity = Identity(name=name or type(obj).__name__, adapter="encode_" + "/".join(encoders))
-        return Subject(encoders=encoders, identity=identity, **_declared(obj))
+    options = Options(
+        name=name,
+        modalities=modalities,
+        device=device,
+        batch_size=batch_size,
+        precision=precision,
+        prompts=dict(prompts or {}),
+    )
+    for adapter in ADAPTERS:
+        found = adapter(obj, options)
+        if found is not None:
+            return _chosen(found, options)
     raise SubjectError(f"cannot audit a {type(obj).__name__}; give {ACCEPTED}")
 
 
-def _declared(obj: Any) -> dict[str, Any]:
-    """Return what the object says of itself: how it is compared, what it reads, how much at once."""
-    return {
-        k: getattr(obj, k)
-        for k in ("similarity", "view", "batch_size")
-        if isinstance(getattr(obj, k, None), (str, int))
+def _chosen(subject: Subject, options: Options) -> Subject:
+    """Return ``subject`` with what the user chose for any adapter: prompts and batch size."""
+    if options.batch_size is not None:
+        subject = dataclasses.replace(subject, batch_size=options.batch_size)
+    if not options.prompts:
+        return subject
+    for modality in options.prompts:
+        if modality not in subject.encoders:
+            raise SubjectError(
+                f"a prompt is given for {modality}, the subject encodes {' and '.join(subject.encoders)}"
+            )
+    if subject.items is not None:
+        raise SubjectError("prompts are given for embeddings that exist already; leave them out")
+    encoders = {
+        modality: _prompted(encode, options.prompts[modality]) if modality in options.prompts else encode
+        for modality, encode in subject.encoders.items()
     }
+    templates = (*subject.identity.prompts, *dict.fromkeys(options.prompts.values()))
+    fingerprint = subject.fingerprint
+    if fingerprint is not None:
+        said = repr(sorted(options.prompts.items()))
+        fingerprint = hashlib.sha256(f"{fingerprint} {said}".encode()).hexdigest()
+    return dataclasses.replace(
+        subject,
+        encoders=encoders,
+        identity=dataclasses.replace(subject.identity, prompts=templates),
+        fingerprint=fingerprint,
+    )
 
 
-def _detached(encode: Any) -> Encoder:
-    def encoder(inputs: Sequence[Any]) -> npt.ArrayLike:
-        return to_numpy(encode(inputs))
+def _prompted(encode: Encoder, template: str) -> Encoder:
+    def worded(inputs: Sequence[Any]) -> list[str]:
+        for one in inputs:
+            if not isinstance(one, str):
+                raise SubjectError(f"a prompt goes around texts and is given a {type(one).__name__}")
+        return [template.replace("{}", text) for text in inputs]
 
-    return encoder
-
-
-def _from_file(path: Path, name: str | None) -> Subject:
-    try:
-        if path.suffix == ".npy":
-            # Not np.load, which guesses by content what a file is.
-            loaded: Any = np.lib.format.open_memmap(path, mode="r")
-        elif path.suffix == ".npz":
-            loaded = _archived(path)
-        else:
-            raise SubjectError(f"cannot read {path.name}: embeddings come as .npy or .npz")
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise SubjectError(f"cannot read {path.name}: {why}") from error
-    if isinstance(loaded, dict) and len(loaded) != 2:
-        raise SubjectError(f"{path.name} holds arrays {sorted(loaded)}; expected exactly two, one a modality")
-    return as_subject(loaded, name=name or path.stem)
-
-
-def _archived(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError("not a whole zip archive of arrays, which .npz is")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-
-
-def _from_mapping(columns: Mapping[str, Any], name: str) -> Subject:
-    if all(callable(column) for column in columns.values()):
-        encoders = {modality: _detached(encode) for modality, encode in columns.items()}
-        return Subject(encoders=encoders, identity=Identity(name=name, adapter="callables"))
-    if any(callable(column) for column in columns.values()):
-        raise SubjectError("one modality is a callable, the other an array; give two of a kind")
-    tables = {modality: to_numpy(column) for modality, column in columns.items()}
-    for modality, table in tables.items():
-        if table.ndim != 2:
-            raise SubjectError(f"{modality} embeddings have shape {table.shape}; expected (items, width)")
-    counts = {modality: len(table) for modality, table in tables.items()}
-    if len(set(counts.values())) != 1:
-        raise SubjectError(
-            f"unequal counts: {counts}; give one row a pair in each modality, in the same order"
-        )
-    digest = hashlib.sha256()
-    for table in tables.values():
-        digest.update(np.ascontiguousarray(table).tobytes())
-    lookups = {modality: functools.partial(_rows, table) for modality, table in tables.items()}
-    identity = Identity(name=name, adapter="given embeddings", weights_sha256=digest.hexdigest())
-    return Subject(encoders=lookups, identity=identity, items=max(counts.values()))
-
-
-def _rows(table: npt.NDArray[Any], inputs: Sequence[Any]) -> npt.ArrayLike:
-    """Look rows up by number, which is what given embeddings take for inputs."""
-    return table[np.asarray(inputs, dtype=np.int64)]
+    if isinstance(encode, TorchEncoder):
+        forward = encode.forward
+        return dataclasses.replace(encode, forward=lambda inputs: forward(worded(inputs)))
+    return lambda inputs: encode(worded(inputs))

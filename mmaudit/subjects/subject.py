@@ -49,15 +49,17 @@ class Training:
     ``gradient_norms``: mean L2 norm of each encoder's gradient; ``movements``: relative distance of its
     weights from where they began. ``history`` has one row of builtin values an epoch. ``influence``:
     expected r@1 hits (n,) on the validation pairs before a step, after a clean step, and after a step on
-    mispaired items.
+    mispaired items. ``observed`` says how a finished model was observed instead, with no training: then the
+    norms are of independent batches (batches,), and the movements (1,) since a checkpoint, if there was one.
     """
 
     gradient_norms: tuple[FloatArray, FloatArray]
-    movements: tuple[FloatArray, FloatArray]
     temperature: float
-    history: list[dict[str, Any]]
-    weights: Mapping[str, npt.NDArray[np.float32]]
+    movements: tuple[FloatArray, FloatArray] | None = None
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    weights: Mapping[str, npt.NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     influence: tuple[FloatArray, FloatArray, FloatArray] | None = None
+    observed: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,9 +70,11 @@ class Subject:
     world the encoders read: ``pictures`` (uint8 RGB arrays (side, side, 3) and English sentences) or
     ``features`` (float32 rows). ``items`` is the number of rows where the embeddings were given, not
     computed: row i is pair i whatever the pairs' inputs, nothing can be encoded again, and whatever needs
-    that is not evidenced. ``retrain(fault, severity)`` trains the subject again with a
-    :data:`TrainingFault` in its second encoder, severity in [0, 1]. Raises :class:`SubjectError` on other
-    than two modalities and on a comparison, view or batch size that does not exist.
+    that is not evidenced. ``fingerprint`` identifies all that an embedding depends on but its input, so that
+    embeddings may be kept from run to run; ``None`` where it cannot be told. ``retrain(fault, severity)``
+    trains the subject again with a :data:`TrainingFault` in its second encoder, severity in [0, 1]. Raises
+    :class:`SubjectError` on other than two modalities and on a comparison, view or batch size that does not
+    exist.
     """
 
     encoders: Mapping[str, Encoder]
@@ -79,6 +83,7 @@ class Subject:
     view: View = "pictures"
     items: int | None = None
     batch_size: int = 256
+    fingerprint: str | None = None
     training: Training | None = None
     retrain: Callable[[TrainingFault, float], "Subject"] | None = None
 

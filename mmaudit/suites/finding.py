@@ -126,9 +126,12 @@ def find(condition: Condition, measurements: Iterable[Measurement]) -> Finding:
     )
 
 
-def judge(m: Measurement, statement: Statement) -> Decision:
-    """Decide ``statement`` by the whole interval of ``m``: on one side of it, on the other, or across."""
-    if m.low is None or m.high is None:
+def judge(m: Measurement | None, statement: Statement) -> Decision:
+    """Decide ``statement`` by the whole interval of ``m``: on one side of it, on the other, or across.
+
+    What was not measured decides nothing.
+    """
+    if m is None or m.low is None or m.high is None:
         return "UNDECIDED"
     low, high = statement.low, statement.high
     within = (low is None or m.low >= low) and (high is None or m.high <= high)
@@ -140,7 +143,7 @@ def judge(m: Measurement, statement: Statement) -> Decision:
 
 def _judged(claim: Claim, measurements: Mapping[str, Measurement]) -> Judged:
     says, shows = (
-        tuple(Decided(s, judge(measurements[s.measure], s)) for s in statements)
+        tuple(Decided(s, judge(measurements.get(s.measure), s)) for s in statements)
         for statements in (claim.says, claim.shows)
     )
     return Judged(claim=claim.text, decision=_together(says), says=says, truth=claim.truth, shows=shows)

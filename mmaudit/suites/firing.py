@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
-from mmaudit.aligner import TrainedAligner
 from mmaudit.gates import CHECKS, Auditor, Outcome, Verdict, decide, finalize
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
+from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
-from mmaudit.subjects.reference import subject_of
-from mmaudit.world import World
+from mmaudit.subjects import Subject
 
 __all__ = ["FIELD", "REFERENCE", "audited"]
 
 FIELD, REFERENCE = "gates_that_fire", "gates_that_fire_by_reference_limits"
 
 
-def audited(trained: TrainedAligner, world: World, seed: int) -> tuple[Measurement, Measurement]:
-    """Return how many gates reject ``trained`` on the audit pairs: :data:`FIELD` and :data:`REFERENCE`.
+def audited(subject: Subject, pairs: Pairs, seed: int) -> tuple[Measurement, Measurement]:
+    """Return how many gates reject ``subject`` on ``pairs``: :data:`FIELD` and :data:`REFERENCE`.
 
     The first holds it to the field limits, as any encoder; the second to the reference aligner's limits
     as well. The notes say which gates fire, and why.
@@ -26,7 +25,6 @@ def audited(trained: TrainedAligner, world: World, seed: int) -> tuple[Measureme
         for check in CHECKS
         if check.reference_limit is not None
     }
-    subject, pairs = subject_of(trained, world), world.audit_pairs()
     field, strict = (
         Auditor(subject, pairs, Settings(profile="full", seed=seed, limits=limits))
         for limits in ({}, reference)

@@ -29,7 +29,7 @@ class Sample:
 
     ``labels``: the followed factor and, in a confounded world, the confounder's codes, (n,) each by name.
     ``redrawn``: the same items with the confounder drawn anew. ``twins``: runs of :data:`TWIN_SIZE` items of
-    one meaning.
+    one meaning. ``training`` is ``None`` where the trainer keeps no record that the suites can read.
     """
 
     embeddings: Embeddings
@@ -37,7 +37,7 @@ class Sample:
     labels: Mapping[str, IntArray]
     redrawn: tuple[Embeddings, ...]
     twins: Embeddings
-    training: Training
+    training: Training | None
 
     @property
     def ranks(self) -> d.Ranks:
@@ -47,7 +47,7 @@ class Sample:
 
 def probed(sample: Sample) -> list[Measurement]:
     """Return what the aligner measures by itself; with several labels also the shift between them."""
-    ranked, e, training = sample.ranks, sample.embeddings, sample.training
+    ranked, e = sample.ranks, sample.embeddings
     found = [
         d.recall(ranked, direction="forward"),
         d.recall(ranked, direction="backward"),
@@ -61,11 +61,13 @@ def probed(sample: Sample) -> list[Measurement]:
         d.canonical_correlations(e),
         d.ridge_cca(e),
         d.twin_accuracy(sample.twins.x, sample.twins.y, TWIN_SIZE, sample.twins.similarity),
-        d.gradient_ratio(*training.gradient_norms),
-        d.movement_ratio(*training.movements),
     ]
-    if training.influence is not None:
-        found += d.one_step_influence(*training.influence)
+    if (training := sample.training) is not None:
+        found.append(d.gradient_ratio(*training.gradient_norms))
+        if training.movements is not None:
+            found.append(d.movement_ratio(*training.movements))
+        if training.influence is not None:
+            found += d.one_step_influence(*training.influence)
     if sample.redrawn:
         found.append(
             d.counterfactual_drop(ranked, [d.ranks(drawn, sample.groups) for drawn in sample.redrawn])

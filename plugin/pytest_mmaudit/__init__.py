@@ -28,6 +28,17 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "stem or of a saved dataset, or module:factory that gives mmaudit.Pairs; default: the built-in world",
     ),
     "out": ({"metavar": "DIR"}, "string", "folder that the evidence is written to (default: mmaudit-out)"),
+    "checkpoint_before": (
+        {"metavar": "FILE"},
+        "string",
+        "the weights of a PyTorch subject before it was trained (.safetensors, or a state dict saved by "
+        "PyTorch): how far each encoder has moved since is measured",
+    ),
+    "cache": (
+        {"metavar": "DIR"},
+        "string",
+        "keep embeddings in this folder from run to run, by digests of weights, data, prompts and settings",
+    ),
     "require": (
         {"action": "append", "metavar": "NAME"},
         "linelist",
@@ -76,6 +87,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the audit. Without paths the audit alone runs, whatever testpaths says; tests at paths "
         "given on the command line run beside it; node ids that begin with mmaudit_checks/ select from it",
     )
+    group.addoption(
+        "--mmaudit-doctor",
+        action="store_true",
+        help="examine the adapter of the subject alone, in seconds, and run nothing else: exit status 0 "
+        "sound, 1 broken, 4 nothing to examine",
+    )
     for name, (keywords, ini_type, text) in _OPTIONS.items():
         group.addoption(_option(name), default=None, help=text, **keywords)
         parser.addini(_PREFIX + name, text, type=ini_type, default=None)  # type: ignore[arg-type]
@@ -92,6 +109,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_mmaudit import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Under ``--mmaudit-doctor`` examine the subject instead of running tests."""
+    if not config.getoption("mmaudit_doctor"):
+        return None
+    from pytest_mmaudit import doctor
+
+    return doctor.main(config)
 
 
 @pytest.hookimpl(tryfirst=True)

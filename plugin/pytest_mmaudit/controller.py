@@ -121,6 +121,8 @@ class Controller:
             terminalreporter.write_line("")
             for line in comparison_lines(self._comparison.record(), shutil.get_terminal_size().columns):
                 terminalreporter.write_line(line)
+        if (kept := self._auditor.material.kept) is not None and not self.workers:
+            terminalreporter.write_line(f"kept embeddings: {kept.state}")
         for line in self._problems:
             terminalreporter.write_line(line, red=True)
         if self._saved is not None:

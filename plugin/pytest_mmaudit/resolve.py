@@ -1,5 +1,6 @@
 """From a ``module:factory`` or a file name to the object that is audited, or to one clear line."""
 
+import dataclasses
 import datetime
 import importlib
 import inspect
@@ -19,6 +20,7 @@ from mmaudit.gates import CHECKS
 from mmaudit.gates.check import ACCESS
 from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
+from mmaudit.subjects.arrays import FILES
 
 __all__ = ["data", "settings", "sign_key", "started", "subject"]
 
@@ -32,8 +34,9 @@ KEYS = (
     "subject",
     "data",
     "out",
+    "cache",
+    "checkpoint_before",
 )
-FILES = (".npy", ".npz")
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -43,7 +46,7 @@ def settings(config: pytest.Config) -> Settings:
     """
     access = {*ACCESS, *(level for level, _ in ACCESS.values())}
     try:
-        return mmaudit.settings.load(
+        found = mmaudit.settings.load(
             mmaudit.settings.read_pyproject(config.rootpath / "pyproject.toml"),
             _given(config),
             checks=[check.name for check in CHECKS],
@@ -51,6 +54,19 @@ def settings(config: pytest.Config) -> Settings:
         )
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
+    return dataclasses.replace(
+        found,
+        cache=_placed(config, "cache", found.cache),
+        checkpoint_before=_placed(config, "checkpoint_before", found.checkpoint_before),
+    )
+
+
+def _placed(config: pytest.Config, key: str, path: str | None) -> str | None:
+    """A path on the command line starts where the user stands, one in a file at the rootdir."""
+    if path is None:
+        return None
+    typed = config.getoption(f"mmaudit_{key}", None) is not None
+    return str((config.invocation_params.dir if typed else config.rootpath) / path)
 
 
 def _given(config: pytest.Config) -> Mapping[str, Any]:
@@ -73,8 +89,10 @@ def subject(config: pytest.Config, spec: str | None) -> Any:
     """
     if spec is None:
         return config.hook.pytest_mmaudit_subject(config=config)
-    if spec.endswith(FILES):
-        path = next((p for p in _candidates(config, spec) if p.is_file()), None)
+    if spec.startswith(("http://", "https://")):
+        return spec
+    path = next((p for p in _candidates(config, spec) if p.exists()), None)
+    if spec.endswith(tuple(FILES)) or (path is not None and path.is_dir()):
         if path is None:
             raise pytest.UsageError(f"mmaudit subject {spec!r}: no such file")
         return path
@@ -133,7 +151,8 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     where = f"mmaudit {what} {spec!r}"
     if not (module_name and colon and attribute):
-        files = " or an .npy/.npz file" if what == "subject" else f", a {'/'.join(SUFFIXES)} file or a folder"
+        tables = f", a {'/'.join(SUFFIXES)} file or a folder"
+        files = " or a file of embeddings" if what == "subject" else tables
         raise pytest.UsageError(f"{where}: expected module:factory{files}")
     root = str(config.rootpath)
     if root not in sys.path:

@@ -205,3 +205,16 @@ def test_the_scan_of_captioned_pictures_names_the_corner_it_was_not_told_of(exam
     assert result.verdict is (Verdict.REJECT if marked else Verdict.ACCEPT)
     if marked:
         assert result["shortcut_scan"].measurement.name == "shortcut_scan (image corner top left)"
+
+
+def test_an_endpoint_that_fails_now_and_then_is_audited(example, capsys, monkeypatch):
+    pytest.importorskip("httpx", reason="httpx is not installed")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EXAMPLE_KEY", "")
+    endpoint = example("endpoint")
+    endpoint.main()
+    printed = capsys.readouterr().out
+    assert "## an endpoint: ACCEPT" in printed
+    assert "Notice: " in printed
+    assert endpoint.KEY not in printed

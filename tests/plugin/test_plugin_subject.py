@@ -46,7 +46,7 @@ def test_the_hook_of_a_conftest_below_tests_is_asked(project):
     ("spec", "complaint"),
     [
         ("nowhere.npz", "mmaudit subject 'nowhere.npz': no such file"),
-        ("models", "mmaudit subject 'models': expected module:factory or an .npy/.npz file"),
+        ("models", "mmaudit subject 'models': expected module:factory or a file of embeddings"),
         ("modls:best", "*cannot import modls: ModuleNotFoundError: No module named 'modls'"),
         ("models:bst", "mmaudit subject 'models:bst': no 'bst' in models; did you mean 'best'?"),
         ("models:best", "mmaudit subject 'models:best': best() raised ZeroDivisionError: division by zero"),

@@ -7,7 +7,7 @@ import pytest
 from mmaudit.errors import SubjectError
 from mmaudit.gates import Auditor
 from mmaudit.subjects import Identity, Subject, as_subject
-from mmaudit.subjects.adapt import to_numpy
+from mmaudit.subjects.tensors import to_numpy
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 Y = X[::-1].copy()
@@ -176,7 +176,7 @@ def test_a_mapping_wins_over_its_methods():
         ({"image": X, "text": len}, "one modality is a callable, the other an array; give two of a kind"),
         ({"image": X, "text": Y[:3]}, "unequal counts: {'image': 4, 'text': 3}; give one row a pair"),
         ({"image": X[0], "text": Y}, r"image embeddings have shape \(3,\); expected \(items, width\)"),
-        ("clip.txt", r"cannot read clip.txt: embeddings come as .npy or .npz"),
+        ("clip.txt", r"cannot read clip.txt: embeddings come as .npy, .npz, .parquet or .safetensors"),
         ("missing.npy", "cannot read missing.npy: No such file"),
         (pathlib.Path("missing.npz"), "cannot read missing.npz: No such file"),
     ],
