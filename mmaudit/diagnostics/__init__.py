@@ -10,6 +10,7 @@ from mmaudit.diagnostics.corruption import (
     suspects,
     tail_excess,
 )
+from mmaudit.diagnostics.device import device_ranks
 from mmaudit.diagnostics.dominance import embedding_gradient_ratio, gradient_ratio, movement_ratio
 from mmaudit.diagnostics.geometry import (
     RankKind,
@@ -65,6 +66,7 @@ __all__ = [
     "canonical_correlations",
     "centred_rankme",
     "counterfactual_drop",
+    "device_ranks",
     "distinct_share",
     "early_loss_separation",
     "effective_rank",

@@ -10,7 +10,20 @@ import numpy.typing as npt
 from mmaudit.diagnostics._arrays import FloatArray, blocks
 from mmaudit.diagnostics._tally import Block, BoolArray, IntArray, Tally, nonzero, places
 
-__all__ = ["CACHED", "PLAIN", "TIE", "Leaves", "Operand", "Screen", "compare", "dense", "exact", "sparse"]
+__all__ = [
+    "CACHED",
+    "IN_DOUBT",
+    "PLAIN",
+    "TIE",
+    "Leaves",
+    "Operand",
+    "Screen",
+    "compare",
+    "dense",
+    "error_bound",
+    "exact",
+    "sparse",
+]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -28,7 +41,7 @@ _UNDERFLOW = 1e-36
 PLAIN = (1e-18, 1e18)
 """Norms between these are divided out in float32 without leaving its range."""
 
-_IN_DOUBT = 1 / 64
+IN_DOUBT = 1 / 64
 """A block with more than this share in doubt costs less as one float64 product than pair by pair."""
 
 _SPARSE = 1 / 32
@@ -36,6 +49,15 @@ _SPARSE = 1 / 32
 
 CACHED = 64
 """Rows taken in float64 at a time: so few stay in the cache, which is worth a factor of five."""
+
+
+def error_bound(width: int) -> float:
+    """Return by how much of the norms a float32 product of ``width`` terms may err; infinite if unknown.
+
+    γ of Higham (2002, sec. 3.1), which holds for every order of summation; 8 terms more for scaling the rows.
+    """
+    terms = (width + 8) * _SINGLE
+    return terms / (1 - terms) if terms < 0.5 else np.inf
 
 
 def compare(similarity: FloatArray, own: FloatArray, scale: FloatArray) -> tuple[BoolArray, BoolArray]:
@@ -120,9 +142,7 @@ class Screen:
     ) -> None:
         self.x, self.y, self.own, self.partner = x, y, own, partner
         self.norms = x.norms, y.norms
-        terms = (x.width + 8) * _SINGLE
-        # γ of Higham (2002, sec. 3.1), which holds for every order of summation; 8 more for scaling the rows.
-        error = terms / (1 - terms) if terms < 0.5 else np.inf
+        error = error_bound(x.width)
         self.single = bool(np.isfinite(error)) and largest[0] * largest[1] < 1e36
         self.limits = []
         for axis, similarity in enumerate(own):
@@ -178,7 +198,7 @@ def dense(
     np.greater(similarity, low, out=hits)
     np.greater(similarity, high, out=certain)
     np.not_equal(hits, certain, out=hits)
-    if np.count_nonzero(hits) > _IN_DOUBT * similarity.size:
+    if np.count_nonzero(hits) > IN_DOUBT * similarity.size:
         return False
     tally.add_mask(block, certain)
     row, column = nonzero(hits)
