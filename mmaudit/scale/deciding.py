@@ -94,7 +94,7 @@ class LargeAudit:
         lines = []
         for d in self.decisions:
             value = "undefined" if d.value is None else f"{d.value:.4g} [{d.low:.4g}, {d.high:.4g}]"
-            seen = f"n = {d.n} of {d.population}"
+            seen = f"n = {d.n} of {d.population}" if d.n else d.reason
             planted = "" if d.control is None else f"; rejects damage from {d.control:g}"
             lines.append(f"{d.verdict.value:13} {d.check:20} {value}, limit {d.limit}, {seen}{planted}")
         return "\n".join(lines)
@@ -196,6 +196,9 @@ def _audit(
             if progress is not None:
                 progress("ranking sampled queries", used, min(queries, len(rest)))
         decided += [_sampled(gate, settings, len(GATES)) for gate in gates]
+    else:
+        judged = {d.check for d in decided}
+        decided += [_unseen(name, found, limits[name]) for name in GATES if name not in judged]
     controlled = _controls(sides, order, codes, similarity, modalities, settings, decided)
     return LargeAudit(tuple(sorted(controlled, key=lambda d: GATES.index(d.check))))
 
@@ -246,6 +249,23 @@ def _whole(
             )
         )
     return decisions
+
+
+def _unseen(check: str, found: Survey, limit: Limit) -> Decided:
+    """Return a gate that nothing could be measured for: some rows have no similarity to anything."""
+    return Decided(
+        check=check,
+        verdict=Verdict.NOT_EVIDENCED,
+        value=None,
+        low=None,
+        high=None,
+        n=0,
+        population=found.n,
+        limit=limit,
+        method="not measured",
+        guarantee="none",
+        reason=f"{found.violations()} rows are NaN, infinite or zero; mend the encoder or drop these items",
+    )
 
 
 def _per_bit(m: Measurement, bits: float) -> Measurement:

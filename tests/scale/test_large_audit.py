@@ -82,6 +82,16 @@ def test_the_gates_stay_silent_on_a_cone_and_on_a_rotation(healthy):
         )
 
 
+def test_rows_without_similarity_bar_an_acceptance_whatever_the_limit(healthy):
+    x, y = damaged("contract", *healthy)
+    found = audit_large(x, y, settings=Settings(limits={"contract": (None, 1e6)}))
+    seen = verdicts(found)
+    assert set(seen) == set(deciding.GATES)
+    assert seen["pair_discrimination"] is Verdict.NOT_EVIDENCED
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "drop these items" in str(found)
+
+
 def test_too_few_queries_leave_a_gate_open(healthy):
     x, y = healthy
     found = verdicts(audit_large(x, y, queries=8))
