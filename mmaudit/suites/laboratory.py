@@ -14,7 +14,7 @@ from mmaudit.gates.store import Store
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
 from mmaudit.seeds import derived_seed
-from mmaudit.subjects.reference import subject_of
+from mmaudit.subjects.reference import claimed, subject_of
 from mmaudit.suites.catalogue import condition_named
 from mmaudit.suites.condition import Condition, specs
 from mmaudit.suites.finding import Finding, find
@@ -71,8 +71,8 @@ class Laboratory:
         world_spec, aligner, training = specs(condition, self._seed)
         world = build(world_spec)
         trained = train(
-            *_claimed(world, "train"),
-            *_claimed(world, "val"),
+            *claimed(world, "train"),
+            *claimed(world, "val"),
             aligner=aligner,
             training=training,
             seed=self._seed,
@@ -108,8 +108,3 @@ class Laboratory:
             ),
             training=training,
         )
-
-
-def _claimed(world: World, split: str) -> tuple[Features, Features]:
-    """Return image features and the text features claimed for them."""
-    return world.items.image_features(world.splits[split]), world.items.text_features(world.partner(split))
