@@ -15,6 +15,7 @@ __all__ = [
     "IN_DOUBT",
     "PLAIN",
     "TIE",
+    "UNDERFLOW",
     "Leaves",
     "Operand",
     "Screen",
@@ -22,6 +23,7 @@ __all__ = [
     "dense",
     "error_bound",
     "exact",
+    "inner_products",
     "sparse",
 ]
 
@@ -35,7 +37,7 @@ kernel; distinct float32 rows differ by 1e-8."""
 _SINGLE = 2.0**-24
 """Unit roundoff of float32."""
 
-_UNDERFLOW = 1e-36
+UNDERFLOW = 1e-36
 """More than all products and sums of one float32 inner product can lose by underflow."""
 
 PLAIN = (1e-18, 1e18)
@@ -146,7 +148,7 @@ class Screen:
         self.single = bool(np.isfinite(error)) and largest[0] * largest[1] < 1e36
         self.limits = []
         for axis, similarity in enumerate(own):
-            margin = self.norms[axis] * largest[1 - axis] * (error + TIE) + _UNDERFLOW
+            margin = self.norms[axis] * largest[1 - axis] * (error + TIE) + UNDERFLOW
             with np.errstate(over="ignore"):
                 low, high = ((similarity + side).astype(np.float32) for side in (-margin, margin))
             outward = np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))
@@ -209,17 +211,22 @@ def dense(
 def settle(pairs: Screen, block: Block, row: IntArray, column: IntArray, tally: Tally) -> None:
     """Count pairs listed by their place in the block, by their float64 similarities."""
     i, j = block.rows.start + row, block.columns.start + column
-    similarity = np.empty(len(i))
-    for part in blocks(len(i), CACHED):
-        first, second = pairs.x.served(i[part]), pairs.y.served(j[part])
-        np.einsum("ij,ij->i", first, second, out=similarity[part])
-    similarity *= pairs.x.factor[i] * pairs.y.factor[j]
+    similarity = inner_products(pairs.x, pairs.y, i, j)
     query, candidate = (i, j) if block.axis == 0 else (j, i)
     asked, offered = pairs.norms[block.axis], pairs.norms[1 - block.axis]
     scale = asked[query] * np.maximum(pairs.partner[block.axis][query], offered[candidate])
     above, level = compare(similarity, pairs.own[block.axis][query], scale)
     met = above | level
     tally.add(block, row[met], column[met], level[met])
+
+
+def inner_products(x: Operand, y: Operand, i: IntArray, j: IntArray) -> FloatArray:
+    """Return the (k,) float64 similarities of rows ``i`` of ``x`` and ``j`` of ``y``."""
+    similarity = np.empty(len(i))
+    for part in blocks(len(i), CACHED):
+        np.einsum("ij,ij->i", x.served(i[part]), y.served(j[part]), out=similarity[part])
+    similarity *= x.factor[i] * y.factor[j]
+    return similarity
 
 
 def exact(pairs: Screen, rows: slice, columns: slice, parts: Sequence[tuple[Leaves, int, Tally]]) -> None:

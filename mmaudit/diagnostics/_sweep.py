@@ -19,7 +19,7 @@ from mmaudit.diagnostics._tally import Block, IntArray, Tally
 from mmaudit.embeddings import Embeddings
 from mmaudit.threads import cores, one_blas_thread
 
-__all__ = ["Mask", "each", "operands", "sweep"]
+__all__ = ["Mask", "each", "operands", "sweep", "threads_for"]
 
 _TASK_BYTES = 16 * 2**20
 """How much of one side a thread holds, normalised, in float32."""
@@ -75,6 +75,12 @@ def _same_group(groups: IntArray, sizes: IntArray) -> tuple[IntArray, IntArray]:
     return first, order[np.repeat(starts[groups], own) + step]
 
 
+def threads_for(embeddings: Embeddings) -> int:
+    """Return how many threads all similarities of ``embeddings`` are worth."""
+    n = len(embeddings)
+    return cores() if n * n * max(1, embeddings.width) >= _SMALL else 1
+
+
 def operands(embeddings: Embeddings, threads: int = 1) -> tuple[Operand, Operand, FloatArray]:
     """Return both sides of ``embeddings`` and the (n,) float64 similarities of the claimed pairs."""
     n, cosine = len(embeddings), embeddings.similarity == "cosine"
@@ -107,8 +113,7 @@ def sweep(
     time; memory is O(n + block² + block · d) beyond the embeddings for each of the threads, which are as many
     as there are cores. Neither changes a count.
     """
-    n, width = len(embeddings), max(1, embeddings.width)
-    threads = cores() if n * n * width >= _SMALL else 1
+    n, width, threads = len(embeddings), max(1, embeddings.width), threads_for(embeddings)
     pairs, order = _by_own_similarity(embeddings, threads)
     masks = [mask.take(order) for mask in masks]
     total = [(Tally(n, depth), Tally(n, depth)) for _ in masks]

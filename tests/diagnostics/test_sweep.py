@@ -121,7 +121,7 @@ def test_what_float32_cannot_tell_is_told_by_float64():
 def test_without_the_error_bound_the_counts_would_be_wrong(monkeypatch):
     embeddings = close()
     monkeypatch.setattr(_screen, "_SINGLE", 0.0)
-    monkeypatch.setattr(_screen, "_UNDERFLOW", 0.0)
+    monkeypatch.setattr(_screen, "UNDERFLOW", 0.0)
     with pytest.raises(AssertionError):
         same(ranks(embeddings), dense(embeddings, np.arange(200)))
 
