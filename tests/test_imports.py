@@ -29,6 +29,7 @@ ALLOWED = {
     "evidence": {"errors", "measurement", "mmaudit"},
     "report": {"errors", "measurement", "embeddings", "gates", "diagnostics", "suites"},
     "suites": FOUNDATION | {"settings", "inference", "diagnostics", "world", "aligner", "subjects", "gates"},
+    "scale": FOUNDATION | {"settings", "inference", "diagnostics", "subjects", "gates"},
     "comparison": FOUNDATION | {"inference", "diagnostics", "gates", "evidence"},
 }
 # Reports and comparisons read what the gates concluded, and none of the code that ran them.

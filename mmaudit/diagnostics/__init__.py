@@ -10,6 +10,7 @@ from mmaudit.diagnostics.corruption import (
     suspects,
     tail_excess,
 )
+from mmaudit.diagnostics.device import device_ranks
 from mmaudit.diagnostics.dominance import (
     batch_gradient_ratio,
     embedding_gradient_ratio,
@@ -71,6 +72,7 @@ __all__ = [
     "canonical_correlations",
     "centred_rankme",
     "counterfactual_drop",
+    "device_ranks",
     "distinct_share",
     "early_loss_separation",
     "effective_rank",

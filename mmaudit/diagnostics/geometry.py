@@ -50,7 +50,7 @@ _NORM_ROUNDING = 1e-3
 """Unit rows rounded to half precision (relative step 1e-3 in float16) differ in norm by less than this."""
 
 _RANKME_EPSILON = 1e-7
-_RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
+RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
     # kind: (centred, power of the eigenvalues, epsilon, method)
     "rankme": (False, 0.5, _RANKME_EPSILON, "exp H of singular values, uncentred (Garrido 2023)"),
     "centred_rankme": (True, 0.5, _RANKME_EPSILON, "exp H of singular values, centred"),
@@ -99,17 +99,21 @@ def _spectra(z: FloatArray, centred: bool) -> Callable[[IntArray], FloatArray]:
 
 def _ranks(z: FloatArray, kind: RankKind) -> Callable[[IntArray], float]:
     """Return a function from rows (k,) to exp of the entropy of their spectrum's shares; 0 if it is zero."""
-    centred, power, epsilon, _ = _RANKS[kind]
+    centred, power, epsilon, _ = RANKS[kind]
     spectra = _spectra(z, centred)
 
     def of(rows: IntArray) -> float:
-        weights = spectra(rows) ** power
-        if not weights.any():
-            return 0.0
-        p = weights / weights.sum() + epsilon
-        return float(np.exp(-p @ np.log(p, out=np.zeros_like(p), where=p > 0)))
+        return exp_entropy(spectra(rows) ** power, epsilon)
 
     return of
+
+
+def exp_entropy(weights: FloatArray, epsilon: float) -> float:
+    """Return exp of the entropy of the shares of ``weights``, raised by ``epsilon``; 0 if all are zero."""
+    if not weights.any():
+        return 0.0
+    p = weights / weights.sum() + epsilon
+    return float(np.exp(-p @ np.log(p, out=np.zeros_like(p), where=p > 0)))
 
 
 def _rank_measurement(
@@ -128,7 +132,7 @@ def _rank_measurement(
         confidence=confidence,
         unit="share" if as_share else "dimensions",
         direction="higher is better",
-        method=_RANKS[kind][3] + (" / min(n - 1, d)" if as_share else "") + ", delete-a-group jackknife",
+        method=RANKS[kind][3] + (" / min(n - 1, d)" if as_share else "") + ", delete-a-group jackknife",
     )
     if measured.value != 0:
         return measured
@@ -198,7 +202,7 @@ def rank_asymmetry(
         unit="log ratio",
         direction="closer to zero is better",
         null=0.0,
-        method=f"log ratio of {_RANKS[kind][3]}, delete-a-group jackknife",
+        method=f"log ratio of {RANKS[kind][3]}, delete-a-group jackknife",
     )
 
 

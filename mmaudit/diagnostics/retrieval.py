@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, named
-from mmaudit.diagnostics._sweep import Mask, Tally, sweep
+from mmaudit.diagnostics._sweep import Mask, sweep
+from mmaudit.diagnostics._tally import Tally
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, blocks
-from mmaudit.diagnostics._sweep import compare
+from mmaudit.diagnostics._screen import compare
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray
-from mmaudit.diagnostics._sweep import compare
+from mmaudit.diagnostics._screen import compare
 from mmaudit.diagnostics.retrieval import Ranks, check_depth, group_codes, nested_ranks
 from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.errors import InputError

@@ -16,7 +16,7 @@ from mmaudit.subjects.subject import Identity, Subject, Training, TrainingFault
 from mmaudit.world import World, build
 from mmaudit.world import preset as world_preset
 
-__all__ = ["reference_subject", "reference_world", "subject_of"]
+__all__ = ["claimed", "reference_subject", "reference_world", "subject_of"]
 
 DEFAULT_SEED = 7
 Features = npt.NDArray[np.float32]
@@ -44,8 +44,8 @@ def _trained_with(
     elif fault == "heavy start":
         aligner = dataclasses.replace(aligner, init_gain_y=16.0**severity)
     trained = train(
-        *_claimed(world, "train"),
-        *_claimed(world, "val"),
+        *claimed(world, "train"),
+        *claimed(world, "val"),
         aligner=aligner,
         training=training,
         seed=seed,
@@ -78,16 +78,16 @@ def subject_of(trained: TrainedAligner, world: World, **fields: Any) -> Subject:
 
 
 @functools.lru_cache(maxsize=4)
-def _claimed(world: World, split: str) -> tuple[Features, Features]:
+def claimed(world: World, split: str) -> tuple[Features, Features]:
     """Return image features and the text features claimed for them."""
     return world.items.image_features(world.splits[split]), world.items.text_features(world.partner(split))
 
 
 def _influence(trained: TrainedAligner, world: World) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return validation hits before a step, after a clean one, and after one on pairs shifted by one."""
-    x, y = _claimed(world, "train")
+    x, y = claimed(world, "train")
     batch = slice(0, trained.training.batch)
-    val_x, val_y = _claimed(world, "val")
+    val_x, val_y = claimed(world, "val")
 
     def hits(aligner: TrainedAligner) -> FloatArray:
         served = Embeddings(aligner.encode("image", val_x), aligner.encode("text", val_y))

@@ -21,7 +21,7 @@ from mmaudit.pairs import Pairs
 from mmaudit.seeds import derived_seed
 from mmaudit.subjects import Subject, View, as_subject
 from mmaudit.subjects.encode import encode
-from mmaudit.subjects.reference import subject_of
+from mmaudit.subjects.reference import claimed, subject_of
 from mmaudit.suites.catalogue import CONDITIONS, condition_named
 from mmaudit.suites.condition import Condition, specs
 from mmaudit.suites.finding import Finding, find
@@ -98,8 +98,8 @@ class Laboratory:
             model = self._fitted(self._recipe, condition, world)
         else:
             trained = train(
-                *_claimed(world, "train"),
-                *_claimed(world, "val"),
+                *claimed(world, "train"),
+                *claimed(world, "val"),
                 aligner=aligner,
                 training=training,
                 seed=self._seed,
@@ -182,8 +182,3 @@ def _watched(epochs: Sequence[Mapping[str, Any]]) -> list[Measurement]:
         )
         for modality, side in zip(MODALITIES, "xy", strict=True)
     ]
-
-
-def _claimed(world: World, split: str) -> tuple[Features, Features]:
-    """Return image features and the text features claimed for them."""
-    return world.items.image_features(world.splits[split]), world.items.text_features(world.partner(split))

@@ -4,8 +4,10 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from mmaudit import diagnostics as d
+from mmaudit.diagnostics import _sweep
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
+from mmaudit.seeds import generator
 
 
 def _pairs(n=80, width=12, seed=0):
@@ -103,3 +105,39 @@ def test_ten_items_are_too_few_for_ten_neighbours():
 def test_k_must_be_positive():
     with pytest.raises(InputError, match="k is 0"):
         d.hubness(_pairs(), k=0)
+
+
+def dense_counts(queries, gallery, k):
+    """Count by one float64 matrix: the places tied for are shared."""
+    similarity = queries @ gallery.T
+    boundary = np.sort(similarity, axis=1)[:, -k, None]
+    tolerance = 1e-12 * np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(gallery, axis=1).max()
+    above = similarity > boundary + tolerance
+    tied = (similarity >= boundary - tolerance) & ~above
+    return above.sum(axis=0) + ((k - above.sum(axis=1)) / tied.sum(axis=1)) @ tied
+
+
+@pytest.mark.parametrize("kind", ["plain", "repeated", "collapsed", "empty", "huge"])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_counts_are_those_of_a_dense_float64_matrix_for_every_block_and_thread(kind, similarity, monkeypatch):
+    rng = generator(9, "hubs", kind)
+    z = rng.normal(size=(150, 8))
+    x, y = z + rng.normal(size=z.shape), z + rng.normal(size=z.shape)
+    if kind == "repeated":
+        x, y = (np.round(side[rng.integers(0, 40, 150)]) for side in (x, y))
+    elif kind == "collapsed":
+        x, y = 1 + 1e-4 * x, 1 + 1e-4 * y
+    elif kind == "empty":
+        x[::3], y[::4] = 0, 0
+    elif kind == "huge":
+        x, y = x * 1e20, y * 1e20
+    e = Embeddings(x.astype(np.float32), y.astype(np.float32), similarity=similarity)
+    first, second = e.scored
+    expected = dense_counts(second, first, 10), dense_counts(first, second, 10)
+    monkeypatch.setattr(_sweep, "_SMALL", 0)
+    for threads in (1, 3):
+        monkeypatch.setattr(_sweep, "cores", lambda threads=threads: threads)
+        for block in (7, 256):
+            found = d.neighbour_counts(e, block=block)
+            np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
+            np.testing.assert_allclose(found[1], expected[1], rtol=1e-12)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from mmaudit.diagnostics import _sweep
+from mmaudit.diagnostics import _screen, _sweep
 from mmaudit.diagnostics.retrieval import DEPTH, nested_ranks, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.seeds import generator
@@ -120,8 +120,8 @@ def test_what_float32_cannot_tell_is_told_by_float64():
 
 def test_without_the_error_bound_the_counts_would_be_wrong(monkeypatch):
     embeddings = close()
-    monkeypatch.setattr(_sweep, "_SINGLE", 0.0)
-    monkeypatch.setattr(_sweep, "_UNDERFLOW", 0.0)
+    monkeypatch.setattr(_screen, "_SINGLE", 0.0)
+    monkeypatch.setattr(_screen, "UNDERFLOW", 0.0)
     with pytest.raises(AssertionError):
         same(ranks(embeddings), dense(embeddings, np.arange(200)))
 
@@ -131,7 +131,7 @@ def test_the_bound_holds_for_the_worst_order_of_summation():
     rng = generator(2, "bound")
     for d in (8, 64, 512):
         z = np.abs(rng.normal(size=(200, d))).astype(np.float32)
-        pairs = _sweep._Pairs(Embeddings(z[:100], z[100:]), 1)
+        pairs, _ = _sweep._by_own_similarity(Embeddings(z[:100], z[100:]), 1)
         first, second = pairs.x.single(slice(0, 100)), pairs.y.single(slice(0, 100))
         total = np.zeros(100, dtype=np.float32)
         for k in range(d):
@@ -144,9 +144,9 @@ def test_the_bound_holds_for_the_worst_order_of_summation():
 
 def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(monkeypatch):
     whole, listed = [], []
-    exact, settle = _sweep._exact, _sweep._settle
-    monkeypatch.setattr(_sweep, "_exact", lambda *a: (whole.append(a), exact(*a)))
-    monkeypatch.setattr(_sweep, "_settle", lambda *a: (listed.append(len(a[2])), settle(*a)))
+    exact, settle = _sweep.exact, _screen.settle
+    monkeypatch.setattr(_sweep, "exact", lambda *a: (whole.append(a), exact(*a)))
+    monkeypatch.setattr(_screen, "settle", lambda *a: (listed.append(len(a[2])), settle(*a)))
     ranks(Embeddings(*drawn(generator(3, "doubt"), 300, 16, "plain")))
     assert not whole
     assert sum(listed) < 100

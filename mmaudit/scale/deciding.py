@@ -1,0 +1,370 @@
+"""The gates on embeddings larger than memory, decided by as many queries as it takes."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.diagnostics import Ranks
+from mmaudit.diagnostics.retrieval import group_codes
+from mmaudit.embeddings import Similarity
+from mmaudit.errors import InputError
+from mmaudit.gates import Limit, Verdict
+from mmaudit.gates.auditor import Auditor
+from mmaudit.gates.catalogue import check_named
+from mmaudit.gates.decide import decide
+from mmaudit.inference import exact
+from mmaudit.inference.sequences import BettingSequence
+from mmaudit.measurement import Measurement
+from mmaudit.pairs import Pairs
+from mmaudit.scale.rows import Rows, open_rows
+from mmaudit.scale.sampling import query_ranks
+from mmaudit.scale.survey import Survey, effective_rank, rank_asymmetry, separation, survey
+from mmaudit.seeds import generator
+from mmaudit.settings import Settings
+from mmaudit.subjects import as_subject
+from mmaudit.threads import one_blas_thread
+
+__all__ = ["Decided", "LargeAudit", "audit_large"]
+
+GATES = (
+    "contract",
+    "pair_discrimination",
+    "symmetry_gap",
+    "rank_asymmetry",
+    "mispairing_rate",
+    "separation",
+    "effective_rank",
+)
+"""The checks of the catalogue that are decided here."""
+PILOT = 256
+"""Queries that choose the depth of the symmetry gap and then count for nothing."""
+ROUND = 1024
+"""Queries ranked in one pass over the gallery."""
+CONTROL_ITEMS = 2000
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decided:
+    """One gate: its verdict, what it was decided by, and what that guarantees.
+
+    ``n`` counts the items or queries that were looked at, of ``population``. ``control`` is the smallest
+    damage, planted in a sample of these pairs, that the same gate rejects there; ``None`` unless it accepts.
+    """
+
+    check: str
+    verdict: Verdict
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    population: int
+    limit: Limit
+    method: str
+    guarantee: str
+    reason: str
+    control: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return the decision as builtin types."""
+        return {**dataclasses.asdict(self), "verdict": self.verdict.value}
+
+
+@dataclasses.dataclass(frozen=True)
+class LargeAudit:
+    """All gates of one audit."""
+
+    decisions: tuple[Decided, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """ACCEPT if every gate accepts, REJECT if one rejects, else INCONCLUSIVE."""
+        found = {d.verdict for d in self.decisions}
+        if Verdict.REJECT in found:
+            return Verdict.REJECT
+        return Verdict.ACCEPT if found == {Verdict.ACCEPT} else Verdict.INCONCLUSIVE
+
+    def __str__(self) -> str:
+        """Return one line a gate."""
+        lines = []
+        for d in self.decisions:
+            value = "undefined" if d.value is None else f"{d.value:.4g} [{d.low:.4g}, {d.high:.4g}]"
+            seen = f"n = {d.n} of {d.population}" if d.n else d.reason
+            planted = "" if d.control is None else f"; rejects damage from {d.control:g}"
+            lines.append(f"{d.verdict.value:13} {d.check:20} {value}, limit {d.limit}, {seen}{planted}")
+        return "\n".join(lines)
+
+
+@dataclasses.dataclass
+class _Sampled:
+    """A gate on the mean of a figure of every query: ``figure`` is in [0, 1], ``scale`` undoes that."""
+
+    check: str
+    figure: Callable[[Ranks], npt.NDArray[np.float64]]
+    scale: Callable[[float], float]
+    limit: Limit
+    sequence: BettingSequence
+    verdict: Verdict = Verdict.INCONCLUSIVE
+
+    def look(self, alpha: float, strict: float) -> None:
+        """Decide if the draws suffice: accept at ``alpha``, reject at ``strict``."""
+        low, high = map(self.scale, self.sequence.interval(alpha))
+        surely_low, surely_high = map(self.scale, self.sequence.interval(strict))
+        limit = self.limit
+        below = limit.low is not None and surely_high < limit.low
+        if below or (limit.high is not None and surely_low > limit.high):
+            self.verdict = Verdict.REJECT
+        elif (limit.low is None or low >= limit.low) and (limit.high is None or high <= limit.high):
+            self.verdict = Verdict.ACCEPT
+
+
+def audit_large(
+    x: Any,
+    y: Any,
+    *,
+    groups: npt.ArrayLike | None = None,
+    similarity: Similarity = "cosine",
+    modalities: tuple[str, str] = ("image", "text"),
+    settings: Settings | None = None,
+    queries: int = 32 * ROUND,
+    progress: Progress | None = None,
+) -> LargeAudit:
+    """Decide the gates that embeddings alone decide, reading ``x`` and ``y`` (n, d) by and by.
+
+    ``x`` and ``y`` are ``.npy`` files or anything with a shape that can be sliced. Geometry (separation, rank
+    of the spectrum) is of all rows, in one pass. What depends on ranks (pair discrimination, symmetry gap,
+    mispairing rate) is decided by queries drawn at random without replacement, each ranked against the whole
+    gallery, :data:`ROUND` at a time until every gate is decided or ``queries`` are used up. The interval is a
+    confidence sequence (:class:`mmaudit.inference.sequences.BettingSequence`): it holds at every look, so
+    that stopping when decided costs nothing, and it speaks of the mean over *these* pairs, less the few that
+    chose the depth of the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at
+    ``alpha`` over the number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage,
+    on :data:`CONTROL_ITEMS` of these pairs, does not accept. Raises :class:`~mmaudit.errors.InputError` on
+    what cannot be read, and on fewer than two pairs.
+    """
+    # Threads are over chunks of the gallery; threads of BLAS beside them would wait for each other.
+    with one_blas_thread():
+        return _audit(
+            (open_rows(x), open_rows(y)),
+            groups,
+            similarity,
+            modalities,
+            settings or Settings(),
+            queries,
+            progress,
+        )
+
+
+def _audit(
+    sides: tuple[Rows, Rows],
+    groups: npt.ArrayLike | None,
+    similarity: Similarity,
+    modalities: tuple[str, str],
+    settings: Settings,
+    queries: int,
+    progress: Progress | None,
+) -> LargeAudit:
+    found = survey(*sides, similarity)
+    if found.n < 2:
+        raise InputError(f"{found.n} pairs have nothing to be told apart from; give at least 2")
+    codes = None if groups is None else group_codes(groups, found.n)
+    order = generator(settings.seed, "sampled queries").permutation(found.n)
+    limits = {name: _limit(name, settings) for name in GATES}
+    decided = _whole(found, limits, modalities, settings)
+    if found.violations() == 0:
+        pilot = order[: min(PILOT, found.n // 4)]
+        rest = order[len(pilot) :]
+        depth = _depth(query_ranks(*sides, pilot, found, codes, similarity)) if len(pilot) else 10
+        gates = _gates(depth, limits, len(rest), 1 - settings.confidence)
+        strict = settings.alpha / len(GATES)
+        used = 0
+        while used < min(queries, len(rest)) and any(g.verdict is Verdict.INCONCLUSIVE for g in gates):
+            drawn = rest[used : min(used + ROUND, queries)]
+            # Ranks come sorted by row; they are taken in the order drawn.
+            ranked = query_ranks(*sides, drawn, found, codes, similarity)
+            place = np.argsort(np.argsort(drawn))
+            used += len(drawn)
+            for gate in gates:
+                if gate.verdict is Verdict.INCONCLUSIVE:
+                    gate.sequence.extend(gate.figure(ranked)[place])
+                    gate.look(1 - settings.confidence, strict)
+            if progress is not None:
+                progress("ranking sampled queries", used, min(queries, len(rest)))
+        decided += [_sampled(gate, settings, len(GATES)) for gate in gates]
+    else:
+        judged = {d.check for d in decided}
+        decided += [_unseen(name, found, limits[name]) for name in GATES if name not in judged]
+    controlled = _controls(sides, order, codes, similarity, modalities, settings, decided)
+    return LargeAudit(tuple(sorted(controlled, key=lambda d: GATES.index(d.check))))
+
+
+def _limit(name: str, settings: Settings) -> Limit:
+    if name in settings.limits:
+        low, high = settings.limits[name]
+        return Limit(
+            low=low, high=high, kind="user", rationale="set in the project's settings before the run"
+        )
+    limit = check_named(name).limit
+    assert limit is not None
+    return limit
+
+
+def _whole(
+    found: Survey, limits: dict[str, Limit], modalities: tuple[str, str], settings: Settings
+) -> list[Decided]:
+    """Return the gates on what was taken of all rows."""
+    confidence = settings.confidence
+    bad = exact("contract violations", float(found.violations()), found.n, method="count over all rows")
+    measured: dict[str, list[Measurement]] = {"contract": [bad]}
+    if found.violations() == 0:
+        sides = list(zip(found.sides, modalities, strict=True))
+        bits = math.log2(max(2, found.n))
+        measured["separation"] = [separation(side, m, confidence) for side, m in sides]
+        measured["rank_asymmetry"] = [rank_asymmetry(found, confidence)]
+        measured["effective_rank"] = [_per_bit(effective_rank(s, m, confidence), bits) for s, m in sides]
+    decisions = []
+    for name, measurements in measured.items():
+        verdict = decide(
+            measurements, limits[name], confidence=confidence, alpha=settings.alpha, family=len(limits)
+        )
+        m = verdict.measurement
+        decisions.append(
+            Decided(
+                check=name,
+                verdict=verdict.verdict,
+                value=m.value,
+                low=m.low,
+                high=m.high,
+                n=m.n,
+                population=found.n,
+                limit=limits[name],
+                method=m.method,
+                guarantee=f"interval at {confidence:g}, rejection at {settings.alpha:g}/{len(limits)} gates",
+                reason=verdict.reason,
+            )
+        )
+    return decisions
+
+
+def _unseen(check: str, found: Survey, limit: Limit) -> Decided:
+    """Return a gate that nothing could be measured for: some rows have no similarity to anything."""
+    return Decided(
+        check=check,
+        verdict=Verdict.NOT_EVIDENCED,
+        value=None,
+        low=None,
+        high=None,
+        n=0,
+        population=found.n,
+        limit=limit,
+        method="not measured",
+        guarantee="none",
+        reason=f"{found.violations()} rows are NaN, infinite or zero; mend the encoder or drop these items",
+    )
+
+
+def _per_bit(m: Measurement, bits: float) -> Measurement:
+    if m.value is None or m.low is None or m.high is None or m.se is None:
+        return m
+    return dataclasses.replace(
+        m,
+        value=m.value / bits,
+        low=m.low / bits,
+        high=m.high / bits,
+        se=m.se / bits,
+        unit="dimensions/bit",
+        method=f"{m.method}, over log2 n",
+    )
+
+
+def _depth(ranked: Ranks) -> int:
+    """Return the least depth at which three queries in ten succeed, as the catalogue's check does."""
+    return next((k for k in (1, 5, 10) if float(ranked.mean_hits(k).mean()) >= 0.3), 10)
+
+
+def _gates(depth: int, limits: dict[str, Limit], population: int, alpha: float) -> list[_Sampled]:
+    def gap(ranked: Ranks) -> npt.NDArray[np.float64]:
+        return (ranked.forward.hits(depth) - ranked.backward.hits(depth) + 1) / 2
+
+    def far(ranked: Ranks) -> npt.NDArray[np.float64]:
+        # Storey's count at one half: the partner's place fills [r, r + 1) of candidates + 1.
+        halves = []
+        for side in (ranked.forward, ranked.backward):
+            start = np.maximum(side.better, (side.candidates + 1) / 2)
+            halves.append(np.maximum(side.better + side.ties + 1 - start, 0.0) / (side.ties + 1))
+        return np.asarray((halves[0] + halves[1]) / 2, dtype=np.float64)
+
+    def gate(check: str, figure: Any, scale: Callable[[float], float]) -> _Sampled:
+        return _Sampled(check, figure, scale, limits[check], BettingSequence(population, alpha))
+
+    return [
+        gate("pair_discrimination", lambda ranked: 1 - ranked.mean_percentile, lambda v: v),
+        gate("symmetry_gap", gap, lambda v: 2 * v - 1),
+        gate("mispairing_rate", far, lambda v: 2 * v),
+    ]
+
+
+def _sampled(gate: _Sampled, settings: Settings, family: int) -> Decided:
+    population = gate.sequence.population
+    low, high = map(gate.scale, gate.sequence.interval(1 - settings.confidence))
+    mean = gate.sequence.mean
+    value = None if mean is None else gate.scale(mean)
+    where = {Verdict.ACCEPT: "lies within", Verdict.REJECT: "lies outside"}.get(
+        gate.verdict, "is not clear of"
+    )
+    span = "undefined" if value is None else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    return Decided(
+        check=gate.check,
+        verdict=gate.verdict,
+        value=value,
+        low=low,
+        high=high,
+        n=gate.sequence.count,
+        population=population,
+        limit=gate.limit,
+        method="queries without replacement, whole gallery; hedged betting (Waudby-Smith & Ramdas 2024)",
+        guarantee=(
+            f"looked at after every {ROUND} queries and stopped when decided: over the draw of queries, the "
+            f"{settings.confidence:g} interval misses the mean of these {population} pairs at any look with "
+            f"probability {1 - settings.confidence:.2g} at most, and a rejection is wrong with probability "
+            f"{settings.alpha:g}/{family} at most"
+        ),
+        reason=f"{gate.check} {span} {where} {gate.limit}",
+    )
+
+
+def _controls(
+    sides: tuple[Rows, Rows],
+    order: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64] | None,
+    similarity: Similarity,
+    modalities: tuple[str, str],
+    settings: Settings,
+    decided: list[Decided],
+) -> list[Decided]:
+    """Return ``decided`` with the control of every acceptance, which is lost where none can be shown."""
+    rows = np.sort(order[-CONTROL_ITEMS:])
+    x, y = (np.asarray(z[rows]) for z in sides)
+    given = dict(zip(modalities, (x, y), strict=True))
+    pairs = Pairs(
+        inputs=dict.fromkeys(modalities, np.arange(len(rows))), groups=None if codes is None else codes[rows]
+    )
+    subject = dataclasses.replace(as_subject(given), similarity=similarity)
+    auditor = Auditor(subject, pairs, settings)
+    controlled = []
+    for d in decided:
+        if d.verdict is not Verdict.ACCEPT:
+            controlled.append(d)
+            continue
+        sample = auditor.run(d.check)
+        if sample.control is None:
+            reason = f"{d.reason}; on {len(rows)} of these pairs the gate could not be seen to reject damage"
+            controlled.append(dataclasses.replace(d, verdict=Verdict.INCONCLUSIVE, reason=reason))
+        else:
+            controlled.append(dataclasses.replace(d, control=sample.control.severity))
+    return controlled

@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+
+from mmaudit import Settings, Verdict
+from mmaudit.errors import InputError
+from mmaudit.failures import damage as plant
+from mmaudit.scale import audit_large, deciding
+from mmaudit.seeds import generator
+
+N, WIDTH = 3000, 24
+
+
+@pytest.fixture(scope="module")
+def healthy():
+    rng = generator(0, "large")
+    z = rng.normal(size=(N, WIDTH))
+    x, y = z + 0.6 * rng.normal(size=z.shape), z + 0.6 * rng.normal(size=z.shape)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def small_rounds(monkeypatch):
+    monkeypatch.setattr(deciding, "ROUND", 128)
+    monkeypatch.setattr(deciding, "CONTROL_ITEMS", 500)
+
+
+def verdicts(audit):
+    return {d.check: d.verdict for d in audit.decisions}
+
+
+def test_healthy_pairs_are_accepted_from_files_by_few_queries(healthy, tmp_path):
+    for name, z in zip("xy", healthy, strict=True):
+        np.save(tmp_path / f"{name}.npy", z)
+    steps = []
+    found = audit_large(
+        tmp_path / "x.npy", tmp_path / "y.npy", progress=lambda what, done, all_: steps.append(done)
+    )
+    assert found.verdict is Verdict.ACCEPT, str(found)
+    assert set(verdicts(found)) == set(deciding.GATES)
+    sampled = {d.check: d for d in found.decisions if "betting" in d.method}
+    assert set(sampled) == {"pair_discrimination", "symmetry_gap", "mispairing_rate"}
+    for d in sampled.values():
+        assert d.n < N / 2
+        assert d.population == N - deciding.PILOT
+        assert "at any look" in d.guarantee
+        assert d.low <= d.value <= d.high
+    assert all(d.control is not None for d in found.decisions)
+    assert steps == sorted(steps)
+    assert json.dumps([d.record() for d in found.decisions], allow_nan=False)
+    assert str(found).count("\n") == len(deciding.GATES) - 1
+
+
+def damaged(name, x, y):
+    rng = generator(1, "planted", name)
+    return {
+        "contract": lambda: (x, plant.with_nan(y, 0.01)),
+        "pair_discrimination": lambda: (x, plant.mixed_with_noise(y, 0.98, rng)),
+        "symmetry_gap": lambda: plant.biased_gallery(x, y, 1.0, rng),
+        "rank_asymmetry": lambda: (x, plant.cut_rank(y, 0.8)),
+        "mispairing_rate": lambda: (x, plant.deranged(y, np.arange(len(y)), 0.15, rng)),
+        "separation": lambda: tuple(plant.shrunk_to_mean(z, 0.99) for z in (x, y)),
+        "effective_rank": lambda: tuple(plant.cut_rank(z, 0.9) for z in (x, y)),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", deciding.GATES)
+def test_every_gate_rejects_what_is_planted_for_it(name, healthy):
+    x, y = (np.asarray(z, dtype=np.float32) for z in damaged(name, *healthy))
+    found = audit_large(x, y)
+    assert verdicts(found)[name] is Verdict.REJECT, str(found)
+    assert found.verdict is Verdict.REJECT
+
+
+def test_the_gates_stay_silent_on_a_cone_and_on_a_rotation(healthy):
+    x, y = healthy
+    turn = np.linalg.qr(generator(2, "turn").normal(size=(WIDTH, WIDTH)))[0]
+    for a, b in ((x @ turn, y @ turn), (x + 1.5, y + 1.5)):
+        assert (
+            Verdict.REJECT not in verdicts(audit_large(a.astype(np.float32), b.astype(np.float32))).values()
+        )
+
+
+def test_rows_without_similarity_bar_an_acceptance_whatever_the_limit(healthy):
+    x, y = damaged("contract", *healthy)
+    found = audit_large(x, y, settings=Settings(limits={"contract": (None, 1e6)}))
+    seen = verdicts(found)
+    assert set(seen) == set(deciding.GATES)
+    assert seen["pair_discrimination"] is Verdict.NOT_EVIDENCED
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "drop these items" in str(found)
+
+
+def test_too_few_queries_leave_a_gate_open(healthy):
+    x, y = healthy
+    found = verdicts(audit_large(x, y, queries=8))
+    assert found["symmetry_gap"] is Verdict.INCONCLUSIVE
+    assert found["separation"] is Verdict.ACCEPT
+
+
+def test_the_users_limits_are_in_force_and_decide(healthy):
+    x, y = healthy
+    strict = audit_large(x, y, settings=Settings(limits={"pair_discrimination": (0.9999, None)}))
+    (d,) = (d for d in strict.decisions if d.check == "pair_discrimination")
+    assert d.limit.kind == "user"
+    assert d.verdict is not Verdict.ACCEPT
+
+
+def test_groups_are_all_right_answers(healthy):
+    x, y = (np.repeat(z[:750], 4, axis=0) for z in healthy)
+    alone, together = audit_large(x, y), audit_large(x, y, groups=np.repeat(np.arange(750), 4))
+    first, second = (
+        next(d.value for d in a.decisions if d.check == "pair_discrimination") for a in (alone, together)
+    )
+    assert second > first
+
+
+def test_what_are_no_pairs_is_refused(healthy):
+    x, y = healthy
+    with pytest.raises(InputError, match="one row a pair"):
+        audit_large(x, y[:-1])
+    with pytest.raises(InputError, match="told apart"):
+        audit_large(x[:1], y[:1])
+    with pytest.raises(InputError, match="one label a pair"):
+        audit_large(x, y, groups=[1, 2])
