@@ -2,7 +2,7 @@
 
 from mmaudit.stress.checks import CHECKS, Stress
 from mmaudit.stress.domain import Dial, Domain, domain_of
-from mmaudit.stress.records import counterexample_records, search_record
+from mmaudit.stress.records import hardest_picture
 from mmaudit.stress.replay import REPLAY, load, replay
 from mmaudit.stress.search import Counterexample, Search, search
 
@@ -14,10 +14,9 @@ __all__ = [
     "Domain",
     "Search",
     "Stress",
-    "counterexample_records",
     "domain_of",
+    "hardest_picture",
     "load",
     "replay",
     "search",
-    "search_record",
 ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from mmaudit.pairs import IntArray
 from mmaudit.seeds import derived_seed, generator
 from mmaudit.settings import did_you_mean
 from mmaudit.stress.domain import Domain, domain_of, lacks, with_dials
+from mmaudit.stress.records import counterexample_records, search_record
 from mmaudit.stress.relations import RELATIONS, TOLERANCE, Relation, Sample
 from mmaudit.stress.search import Search, search
 from mmaudit.stress.trial import GATES, Bench
@@ -70,6 +72,25 @@ class Stress:
     def domain(self) -> Domain:
         """The worlds that the audited encoder is promised to cope with."""
         return domain_of(self._auditor.settings, self._auditor.subject.view)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The names of the checks that the profile runs: none where it looks at embeddings alone."""
+        return () if self._auditor.settings.profile == "smoke" else CHECKS
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """What the search found as builtin types, ``None`` where none was made.
+
+        ``search`` is for its report, ``counterexamples`` maps paths in a bundle to documents.
+        """
+        if self.found is None:
+            return None
+        subject, alpha = self._auditor.subject, self._auditor.settings.alpha
+        return {
+            "search": search_record(self.found),
+            "counterexamples": counterexample_records(self.found, subject, alpha),
+        }
 
     def run(self, name: str) -> Outcome:
         """Return the outcome of the stress check called ``name``; a broken encoder never raises."""

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mmaudit.stress.domain import changed_dials, level_of
 from mmaudit.stress.search import Counterexample, Search
 from mmaudit.stress.trial import GATES, SHORTCUT_GATE
 from mmaudit.stress.words import in_words, snippet
 from mmaudit.subjects import Subject
-from mmaudit.world import build
+from mmaudit.world import WorldSpec, build
 
-__all__ = ["FORMAT", "counterexample_record", "counterexample_records", "search_record"]
+__all__ = ["FORMAT", "counterexample_record", "counterexample_records", "hardest_picture", "search_record"]
 
 FORMAT = "mmaudit counterexample, version 1"
 
@@ -42,6 +45,7 @@ def search_record(search: Search) -> dict[str, Any]:
                 "boundaries": _boundaries(example),
                 "check": example.outcome.check,
                 "reason": example.outcome.reason,
+                "caption": _shown(example)["caption"],
                 "example": snippet(example.dials, search.domain.base.seed),
             }
             for path, example in zip(_paths(search), search.counterexamples, strict=True)
@@ -87,6 +91,12 @@ def counterexample_record(
         "shown": _shown(example),
         "example": snippet(example.dials, search.domain.base.seed),
     }
+
+
+def hardest_picture(record: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+    """Return the picture of the pair that a counterexample shows, uint8 (64, 64, 3)."""
+    world = build(WorldSpec.from_dict(record["world"]))
+    return world.pictures(world.splits["test"][[record["shown"]["row"]]])[0]
 
 
 def _paths(search: Search) -> list[str]:

@@ -22,7 +22,7 @@ __all__ = ["BINS", "COLUMNS", "GATES", "Bench", "Trial"]
 
 GATES = ("contract", "pair_discrimination", "symmetry_gap", "rank_asymmetry", "separation", "effective_rank")
 """The gates that a generated world is judged by: those whose limit means something there. Its pairs are
-right, so there is no gate on corruption; limits are field limits, as no reference limit holds in other worlds."""
+right, so there is no gate on corruption; limits are field limits, for no reference limit holds elsewhere."""
 SHORTCUT_GATE = "matched_negative_drop"
 """Judged as well where the two modalities share a code."""
 COLUMNS = (*FACTORS, "paraphrase", "copies", *NUMBERS)
