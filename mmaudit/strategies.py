@@ -5,6 +5,7 @@ counterexample is what matters. Every function returns a :class:`hypothesis.stra
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, get_args
@@ -86,7 +87,7 @@ def world_specs(
         varied = [name for name in varied if name not in _CONFOUNDER]
     drawn = {name: _values(dials.get(name, DIALS[name]), _of(start, name)) for name in varied}
     factors = [name for name in FACTORS if name in drawn]
-    levels = {name: drawn.pop(name) for name in factors}
+    levels = {name: drawn.pop(name).filter(lambda level: level is not None) for name in factors}
     return _specs(start, drawn, levels, held)
 
 
@@ -99,9 +100,8 @@ def _specs(
     held: int,
 ) -> WorldSpec:
     changes = {name: draw(values) for name, values in dials.items()}
-    if levels and held:
-        some = draw(st.lists(st.sampled_from(list(levels)), max_size=held, unique=True))
-        changes |= {name: draw(levels[name]) for name in sorted(some)}
+    some = [names for k in range(held + 1) for names in itertools.combinations(levels, k)]
+    changes |= {name: draw(levels[name]) for name in draw(st.sampled_from(some))}
     try:
         return changed(start, changes)
     except SettingsError:
@@ -216,9 +216,11 @@ def embeddings(
     At most ``max_items`` (n) pairs of ``max_width`` (d) dimensions. They shrink towards a few healthy pairs.
     """
     kind = draw(st.sampled_from([k for k in KINDS if k in kinds]))
-    n = {"empty": 0, "one item": 1}.get(kind) if kind in ("empty", "one item") else None
-    n = draw(st.integers(2, max_items)) if n is None else n
-    d = 1 if kind == "one dimension" else draw(st.integers(min(2, max_width), max_width))
+    # Every kind draws the same choices: what draws fewer would be simpler, and shrinking would end there.
+    n = draw(st.integers(2, max_items))
+    d = draw(st.integers(min(2, max_width), max_width))
+    n = {"empty": 0, "one item": 1}.get(kind, n)
+    d = 1 if kind == "one dimension" else d
     rng = generator(draw(st.integers(0, 2**16)), "strategies", "embeddings")
     x = rng.standard_normal((n, d))
     y = x + draw(st.sampled_from([0.3, 0.0, 1.0, 3.0])) * rng.standard_normal((n, d))

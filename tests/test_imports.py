@@ -29,6 +29,8 @@ ALLOWED = {
     "evidence": {"errors", "measurement", "mmaudit"},
     "report": {"errors", "measurement", "embeddings", "gates", "diagnostics", "suites"},
     "suites": FOUNDATION | {"settings", "inference", "diagnostics", "world", "aligner", "subjects", "gates"},
+    "stress": FOUNDATION
+    | {"settings", "inference", "diagnostics", "world", "subjects", "failures", "gates", "strategies"},
     "comparison": FOUNDATION | {"inference", "diagnostics", "gates", "evidence"},
 }
 # Reports and comparisons read what the gates concluded, and none of the code that ran them.
