@@ -17,7 +17,16 @@ from mmaudit.world.factors import factor_values
 from mmaudit.world.images import GRAY_LEVELS, coordinates, render
 from mmaudit.world.spec import COMBINATIONS, FACTORS
 
-__all__ = ["WeakSpot", "few_of_a_kind", "one_template", "reader", "tilted_and_noisy", "two_factors"]
+__all__ = [
+    "WeakSpot",
+    "factors_of_pixels",
+    "factors_of_tokens",
+    "few_of_a_kind",
+    "one_template",
+    "reader",
+    "tilted_and_noisy",
+    "two_factors",
+]
 
 Rows = npt.NDArray[Any]
 Affected = Callable[[Rows], npt.NDArray[np.bool_]]
@@ -71,7 +80,7 @@ def tilted_and_noisy(orientation: int, noise: float) -> WeakSpot:
     def affected(pixels: Rows) -> npt.NDArray[np.bool_]:
         seen = pixels[:, : SIDE * SIDE]
         spread = float(np.sqrt(seen[:, _BACKGROUND.ravel()].var(axis=1, ddof=1).mean()))
-        return np.asarray((_factors_of_pixels(seen)[:, 1] == orientation) & (spread > noise))
+        return np.asarray((factors_of_pixels(seen)[:, 1] == orientation) & (spread > noise))
 
     dials = frozenset({"orientation", "noise_image"})
     return WeakSpot(
@@ -83,7 +92,7 @@ def two_factors(first: tuple[str, int], second: tuple[str, int]) -> WeakSpot:
     """Return the weak spot of texts in which two factors have these levels together. Features."""
 
     def affected(features: Rows) -> npt.NDArray[np.bool_]:
-        table = _factors_of_tokens(features)
+        table = factors_of_tokens(features)
         held = [table[:, list(FACTORS).index(factor)] == level for factor, level in (first, second)]
         return np.asarray(held[0] & held[1])
 
@@ -95,7 +104,7 @@ def few_of_a_kind(fewest: int) -> WeakSpot:
     """Return the weak spot of texts of which fewer than ``fewest`` in a batch mean the same. Features."""
 
     def affected(features: Rows) -> npt.NDArray[np.bool_]:
-        table = _factors_of_tokens(features)
+        table = factors_of_tokens(features)
         _, place, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
         return np.asarray(counts[place.ravel()] < fewest)
 
@@ -128,7 +137,7 @@ def reader() -> Subject:
     def image(pictures: Sequence[Any]) -> Rows:
         gray = np.stack([np.asarray(picture)[:, :, 0] for picture in pictures])
         pixels = _pooled((gray - 127.5) / GRAY_LEVELS)
-        return embedded(_factors_of_pixels(pixels, gray.shape[1]))
+        return embedded(factors_of_pixels(pixels, gray.shape[1]))
 
     def text(sentences: Sequence[Any]) -> Rows:
         return embedded(np.array([_read(str(s)) for s in sentences], dtype=np.int64))
@@ -140,7 +149,7 @@ def reader() -> Subject:
     )
 
 
-def _factors_of_tokens(features: Rows) -> IntArray:
+def factors_of_tokens(features: Rows) -> IntArray:
     """Return the (n, 5) factor levels that text features state: the token of each factor that occurs most."""
     columns = [
         np.argmax(features[:, FIRST_TOKEN[name] : FIRST_TOKEN[name] + levels], axis=1)
@@ -160,7 +169,7 @@ def _clean(side: int) -> Rows:
     return np.asarray(seen / np.linalg.norm(seen, axis=1, keepdims=True), dtype=np.float32)
 
 
-def _factors_of_pixels(pixels: Rows, side: int = SIDE) -> IntArray:
+def factors_of_pixels(pixels: Rows, side: int = SIDE) -> IntArray:
     """Return the (n, 5) factor levels of the clean pictures of ``side`` nearest to ``pixels`` (n, 256)."""
     nearest = (pixels[:, _READ].astype(np.float32) @ _clean(side).T).argmax(axis=1)
     return factor_values(nearest.astype(np.int64))

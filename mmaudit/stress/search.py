@@ -21,6 +21,7 @@ __all__ = ["Counterexample", "Search", "search"]
 
 EXPLORED = 0.75
 """Share of the budget that Hypothesis spends; the rest goes to what was suspect in those worlds."""
+_ROUNDS, _FEWEST = 10, 10
 COUNTEREXAMPLES = 3
 """Most that are made smaller: behind them come variants of the same."""
 
@@ -76,11 +77,15 @@ def search(subject: Subject, domain: Domain, settings: Settings) -> Search:
     """
     bench = Bench(subject, domain, settings)
     bench(domain.base)
-    _explore(bench, settings.seed)
+    _explore(bench, derived_seed(settings.seed, "stress", "hypothesis"), int(domain.budget * EXPLORED))
     for spec in suspects(bench.trials, domain):
         if len(bench.trials) >= domain.budget:
             break
         bench(spec)
+    # Where nothing is hard there are no suspects, and a small domain has fewer worlds than the budget.
+    for more in range(_ROUNDS):
+        if len(bench.trials) < domain.budget:
+            _explore(bench, derived_seed(settings.seed, "stress", "more", more), domain.budget)
     tried = tuple(bench.trials[: domain.budget])
     found = _counterexamples(bench, tried)
     return Search(
@@ -92,8 +97,8 @@ def search(subject: Subject, domain: Domain, settings: Settings) -> Search:
     )
 
 
-def _explore(bench: Bench, seed: int) -> None:
-    """Let Hypothesis try worlds, driving every gate towards its limit.
+def _explore(bench: Bench, seed: int, wanted: int) -> None:
+    """Let Hypothesis try worlds until there are ``wanted``, driving every gate towards its limit.
 
     Every setting of Hypothesis is given here: a profile that the user loaded changes nothing. The seed is
     the audit's own, which takes precedence over ``--hypothesis-seed``. No health check is switched off.
@@ -101,11 +106,10 @@ def _explore(bench: Bench, seed: int) -> None:
     import hypothesis
     from hypothesis import Phase, Verbosity
 
-    wanted = max(1, int(bench.domain.budget * EXPLORED))
-
-    @hypothesis.seed(derived_seed(seed, "stress", "hypothesis"))
+    @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=wanted,
+        # The first one is always the default world; those beyond the wanted ones are not put to the subject.
+        max_examples=max(_FEWEST, wanted - len(bench.trials)),
         derandomize=True,
         database=None,
         verbosity=Verbosity.quiet,
