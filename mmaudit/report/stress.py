@@ -54,9 +54,18 @@ def _cell(value: Any) -> Cell:
 
 
 def stress_lines(
-    search: Mapping[str, Any] | None, width: int, *, seconds: float | None = None, code: bool = False
+    search: Mapping[str, Any] | None,
+    width: int,
+    *,
+    seconds: float | None = None,
+    code: bool = False,
+    bundle: object = "BUNDLE",
 ) -> list[str]:
-    """Return the lines that a terminal shows of a search; with ``code`` also what to paste into a test."""
+    """Return the lines that a terminal shows of a search.
+
+    ``seconds`` is how long it took, ``bundle`` where its files are; with ``code`` the lines to paste into a
+    test are shown as well.
+    """
     if search is None:
         return []
     took = "" if seconds is None else f" in {seconds:.1f} s"
@@ -73,7 +82,7 @@ def stress_lines(
     for row in search["counterexamples"]:
         lines += _wrapped(f"  breaks in {plain(row['words'])}: {plain(row['reason'])}", width)
         lines += [f"    {line}" for line in boundary_words(row)]
-        lines.append(f"    run it alone: pytest --mmaudit --mmaudit-replay BUNDLE/{plain(row['file'])}")
+        lines.append(f"    run it alone: pytest --mmaudit --mmaudit-replay {bundle}/{plain(row['file'])}")
         if code:
             lines += ["", *(f"    {line}".rstrip() for line in row["example"].splitlines()), ""]
     return lines

@@ -46,7 +46,7 @@ def search_record(search: Search) -> dict[str, Any]:
                 "check": example.outcome.check,
                 "reason": example.outcome.reason,
                 "caption": _shown(example)["caption"],
-                "example": snippet(example.dials, search.domain.base.seed),
+                "example": snippet(example.trial.spec),
             }
             for path, example in zip(_paths(search), search.counterexamples, strict=True)
         ],
@@ -89,7 +89,7 @@ def counterexample_record(
         "budget": search.domain.budget,
         "outcome": outcome.record(),
         "shown": _shown(example),
-        "example": snippet(example.dials, search.domain.base.seed),
+        "example": snippet(example.trial.spec),
     }
 
 

@@ -15,19 +15,14 @@ def in_words(spec: WorldSpec, dials: Mapping[str, Any]) -> str:
     return "the default world" if not said else "a world with " + _listed(said)
 
 
-def snippet(dials: Mapping[str, Any], seed: int) -> str:
-    """Return the lines that put this world into a property test, under ``@given(world_specs())``."""
-    turned = {"seed": seed, **{name: value for name, value in dials.items() if name != "agreement"}}
-    code = ", ".join(f"{name}={value!r}" for name, value in turned.items())
-    if "agreement" in dials:
-        confounder = f"replace(preset('small').confounder, agreement={dials['agreement']!r})"
-        code += f", confounder={confounder}"
+def snippet(spec: WorldSpec) -> str:
+    """Return the lines that put the world of ``spec`` into a property test over ``world_specs()``."""
     return (
         "from dataclasses import replace\n"
         "from hypothesis import example\n"
-        "from mmaudit.world import preset\n"
+        "from mmaudit.world import Confounder, preset\n"
         "\n"
-        f"@example(replace(preset('small'), {code}))"
+        f"@example({spec!r})"
     )
 
 

@@ -130,7 +130,7 @@ class Confounder:
         object.__setattr__(self, "agreement", _number("confounder agreement", self.agreement, 1.0))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class WorldSpec:
     """What a world is built from; the same spec always gives the same bytes.
 
@@ -229,6 +229,24 @@ class WorldSpec:
     def n_items(self) -> int:
         """Items of all splits together."""
         return sum(self.counts.values())
+
+    def __repr__(self) -> str:
+        """Return code that makes the spec from the nearest preset: a reader sees what sets it apart."""
+        mine = self.__dict__
+        bases = [
+            ("WorldSpec()", WorldSpec()),
+            *((f"preset({name!r})", spec) for name, spec in PRESETS.items()),
+        ]
+        apart = [
+            (base, [f"{name}={value!r}" for name, value in mine.items() if value != getattr(spec, name)])
+            for base, spec in bases
+        ]
+        base, changes = min(apart, key=lambda found: len(found[1]))
+        return f"replace({', '.join([base, *changes])})" if changes else base
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the same in a notebook and in Hypothesis' report of a failing example."""
+        printer.text(repr(self))
 
     @property
     def held(self) -> dict[str, int]:

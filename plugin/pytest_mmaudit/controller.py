@@ -118,9 +118,7 @@ class Controller:
             terminalreporter.write_line(line)
         for line in suite_lines(self._suites):
             terminalreporter.write_line(line)
-        seconds, stress = self._stress
-        width = shutil.get_terminal_size().columns
-        for line in stress_lines(stress and stress["search"], width, seconds=seconds):
+        for line in self._stress_lines(terminalreporter.config.invocation_params.dir):
             terminalreporter.write_line(line)
         if self._comparison is not None:
             terminalreporter.write_line("")
@@ -144,6 +142,12 @@ class Controller:
         """What a search for a failing world found, and the seconds it took."""
         found = ((row.seconds, row.record.stress) for row in self._rows if row.record.stress is not None)
         return next(found, (0.0, None))
+
+    def _stress_lines(self, here: Path) -> list[str]:
+        seconds, stress = self._stress
+        width = shutil.get_terminal_size().columns
+        bundle = "BUNDLE" if self._bundle is None else _below(self._bundle.directory, here)
+        return stress_lines(stress and stress["search"], width, seconds=seconds, bundle=bundle)
 
     @property
     def _not_run(self) -> set[str]:
