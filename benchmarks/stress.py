@@ -5,9 +5,10 @@
     python benchmarks/stress.py --out FILE          # keeps what was done in FILE and goes on from there
 
 Each seed plants each weak spot at a place drawn for it (which orientation, above which noise, which factors,
-which template) and searches under the budget of profile ``ci``. Found: a gate rejected. Guilty alone: the
-dials of the smallest world are those of the weak spot, none more and none less, and there is no second
-counterexample. Boundary: the level at which the weak spot was planted against the one the search gives.
+which template but the default world's) and searches under the budget of profile ``ci``. Found: a gate
+rejected. Guilty alone: the dials of the smallest world are those of the weak spot, none more and none less,
+and there is no second counterexample. Boundary: the level at which the weak spot was planted against the one
+that the search gives.
 """
 
 import argparse
@@ -140,7 +141,7 @@ WEAK_SPOTS: dict[str, tuple[str, Draw]] = {
         "features",
         lambda rng: tilted_and_noisy(int(rng.integers(8)), float(rng.uniform(0.01, 0.05))),
     ),
-    "captions of one template": ("pictures", lambda rng: one_template(int(rng.integers(WORDINGS)))),
+    "captions of one template": ("pictures", lambda rng: one_template(int(rng.integers(1, WORDINGS)))),
     "two factors together": ("features", _two),
     "fewer than 3 of a kind": ("features", lambda rng: few_of_a_kind(3)),
 }

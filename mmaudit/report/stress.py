@@ -24,7 +24,8 @@ def stress_tables(search: Mapping[str, Any] | None) -> dict[str, Table]:
     if search is None:
         return {}
     names = list(search["trials"]["dials"])
-    turned = [row["dials"] for row in (*search["counterexamples"], search["worst"])]
+    guilty = [row["dials"] for row in (*search["counterexamples"], search["worst"])]
+    turned = [sorted(dials, key=names.index) for dials in guilty]
     noisy = [name for name in names if "noise" in name]
     order = dict.fromkeys([*itertools.chain(*turned), *noisy, *names])
     chosen = [name for name in order if name != _ITEMS][:_PLOTTED]

@@ -121,11 +121,7 @@ def _scaling(sample: Sample, rng: np.random.Generator, broken: bool) -> float:
     e = sample.embeddings
     peak = max(float(np.max(np.abs(z), initial=0.0)) for z in (e.x, e.y))
     factor = 4.0 if peak < 1e30 else 0.25
-    if not broken:
-        return _change(sample, sample.served(e.x * factor, e.y * factor))
-    one = np.ones(e.width)
-    one[rng.integers(e.width)] = 64 * factor if peak < 1e30 else factor / 64
-    return _change(sample, sample.served(e.x * one, e.y))
+    return _change(sample, sample.served(e.x * (-factor if broken else factor), e.y * factor))
 
 
 def _duplicating(sample: Sample, rng: np.random.Generator, broken: bool) -> float:
@@ -191,7 +187,7 @@ RELATIONS: tuple[Relation, ...] = (
     Relation(
         "scaling",
         "Do the figures stay when all embeddings are scaled?",
-        "one dimension of one modality scaled alone",
+        "one modality scaled by a negative number",
         _scaling,
     ),
     Relation(

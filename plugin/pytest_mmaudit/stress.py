@@ -38,7 +38,7 @@ def prepare(config: pytest.Config, settings: Settings, *, alone: bool) -> None:
     The audit's streams follow its own seed. ``--hypothesis-seed`` is refused where it could only have been
     meant for the audit (``alone``), and left to the project's own tests where those run beside it.
     """
-    spec = config.getoption("mmaudit_replay")
+    spec = config.getoption("mmaudit_replay") or config.getini("mmaudit_replay")
     try:
         domain_of(settings, "pictures")
         if spec:
