@@ -66,14 +66,12 @@ def counterexample_records(search: Search, subject: Subject, alpha: float) -> di
     ``alpha`` is that of the audit, which its worlds share.
     """
     return {
-        path: counterexample_record(example, search, subject, alpha)
+        path: counterexample_record(example, subject, alpha)
         for path, example in zip(_paths(search), search.counterexamples, strict=True)
     }
 
 
-def counterexample_record(
-    example: Counterexample, search: Search, subject: Subject, alpha: float
-) -> dict[str, Any]:
+def counterexample_record(example: Counterexample, subject: Subject, alpha: float) -> dict[str, Any]:
     """Return all that it takes to run a counterexample again, and what it measured then."""
     outcome = example.outcome
     return {
@@ -86,7 +84,7 @@ def counterexample_record(
         "subject": {"name": subject.identity.name, "weights_sha256": subject.identity.weights_sha256},
         "confidence": outcome.measurement.confidence if outcome.measurement else None,
         "alpha": alpha,
-        "budget": search.domain.budget,
+        "budget": example.budget,
         "outcome": outcome.record(),
         "shown": _shown(example),
         "example": snippet(example.trial.spec),

@@ -21,6 +21,10 @@ __all__ = ["Counterexample", "Search", "search"]
 
 EXPLORED = 0.75
 """Share of the budget that Hypothesis spends; the rest goes to what was suspect in those worlds."""
+SHRUNK = 10
+"""Worlds that share a level while a failing one is made smaller. That it fails is settled by then, at the level
+of all worlds tried. To put a handful of dials back is no search, and at the level of one a dial would stay in for
+no other reason than that it makes the failure larger."""
 _ROUNDS, _FEWEST = 10, 10
 COUNTEREXAMPLES = 3
 """Most that are made smaller: behind them come variants of the same."""
@@ -30,11 +34,12 @@ COUNTEREXAMPLES = 3
 class Counterexample:
     """One smallest world in which a gate rejects the subject.
 
-    ``dials`` are those that stand elsewhere than in the default world, ``boundaries`` where each that has an
-    order begins to fail. ``row`` is the pair that was hardest.
+    It was judged at the level of ``budget`` worlds. ``dials`` are those that stand elsewhere than in the
+    default world, ``boundaries`` where each that has an order begins to fail. ``row`` is the hardest pair.
     """
 
     trial: Trial
+    budget: int
     dials: dict[str, Any]
     boundaries: dict[str, Measurement]
     words: str
@@ -87,11 +92,12 @@ def search(subject: Subject, domain: Domain, settings: Settings) -> Search:
         if len(bench.trials) < domain.budget:
             _explore(bench, derived_seed(settings.seed, "stress", "more", more), domain.budget)
     tried = tuple(bench.trials[: domain.budget])
-    found = _counterexamples(bench, tried)
+    shrunk = Bench(subject, dataclasses.replace(domain, budget=min(SHRUNK, domain.budget)), settings)
+    found = _counterexamples(shrunk, tried)
     return Search(
         domain=domain,
         trials=tried,
-        shrinking=len(bench.trials) - len(tried),
+        shrinking=len(shrunk.trials),
         counterexamples=found,
         coverage=coverage(tried, domain),
     )
@@ -166,6 +172,7 @@ def _counterexample(bench: Bench, spec: WorldSpec) -> Counterexample:
     boundaries = {name: at_confidence(m, confidence) for name, m in found.items() if m is not None}
     return Counterexample(
         trial=trial,
+        budget=bench.domain.budget,
         dials=dials,
         boundaries=boundaries,
         words=in_words(spec, dials),
