@@ -22,8 +22,8 @@ __all__ = ["Counterexample", "Search", "search"]
 EXPLORED = 0.75
 """Share of the budget that Hypothesis spends; the rest goes to what was suspect in those worlds."""
 SHRUNK = 10
-"""Worlds that share a level while a failing one is made smaller. That it fails is settled by then, at the level
-of all worlds tried. To put a handful of dials back is no search, and at the level of one a dial would stay in for
+"""Worlds that share a level while a failing one is made smaller. That it fails is settled by then, at the
+level of all worlds tried. To put a handful of dials back is no search: at that level a dial would stay in for
 no other reason than that it makes the failure larger."""
 _ROUNDS, _FEWEST = 10, 10
 COUNTEREXAMPLES = 3

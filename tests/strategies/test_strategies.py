@@ -161,7 +161,7 @@ def test_embeddings_shrink_to_a_few_healthy_pairs_and_come_in_every_kind():
         "denormal": lambda e: e.x.size > 0 and 0 < np.abs(e.x).max() < 1e-38,
         "huge norms": lambda e: e.x.size > 0 and np.abs(e.x).max() > 1e36,
         "one dimension": lambda e: e.width == 1,
-        "rank one": lambda e: len(e) > 3 < e.width and np.linalg.matrix_rank(e.x.astype(float)) == 1,
+        "rank one": lambda e: len(e) > 3 < e.width and np.linalg.matrix_rank(e.x, tol=1e-4) == 1,
     }
     for kind, condition in conditions.items():
         smallest(s.embeddings([kind]), condition)
