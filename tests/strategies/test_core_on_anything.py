@@ -71,6 +71,7 @@ EVERY = {
     "tail_excess": losses(d.tail_excess),
     "exchangeability": losses(d.exchangeability),
     "twin_accuracy": twins,
+    "idle_dimensions": lambda e, codes: d.idle_dimensions(e),
     "blind_baseline": lambda e, codes: d.blind_baseline(codes),
     "matched_negative_drop": lambda e, codes: d.matched_negative_drop(e, codes),
     "v_information": lambda e, codes: d.v_information(e.x, codes, modality="image", factor_name="f"),
