@@ -44,7 +44,9 @@ def idle_dimensions(
     directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
     """
     if len(embeddings) == 0:
-        return inference.undefined("idle_dimensions", "no item to measure", confidence=confidence, unit="share")
+        return inference.undefined(
+            "idle_dimensions", "no item to measure", confidence=confidence, unit="share"
+        )
     order = inference.canonical_order(embeddings.x, embeddings.y)
     rows = np.sort(order[generator(0, "idle dimensions").permutation(len(order))[:ITEMS]])
     part = embeddings.take(rows)
