@@ -39,6 +39,7 @@ from mmaudit.gates import NULL_ENCODERS, Auditor, Diagnosis, Outcome, Verdict, d
 from mmaudit.gates.policy import by_failure
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.settings import Settings
+from mmaudit.stress import Stress, hardest_picture
 from mmaudit.subjects.encode import Progress, rows_of
 from mmaudit.suites.finding import Finding
 from mmaudit.world.claims import Claims
@@ -60,6 +61,7 @@ class Audit:
     certifications: tuple[Outcome, ...]
     auditor: Auditor
     started: datetime.datetime
+    stress: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -147,6 +149,7 @@ class Audit:
             out=Path(out),
             key=key,
             comparison=comparison,
+            stress=self.stress,
         )
 
 
@@ -165,13 +168,16 @@ def audit(
     """
     started = now()
     auditor = Auditor(subject, pairs, settings, progress=progress)
+    stress = Stress(auditor)
     outcomes = []
     for done, check in enumerate(auditor.checks, 1):
         outcomes.append(auditor.run(check.name))
         if progress is not None:
             progress("auditing", done, len(auditor.checks))
+    outcomes += [stress.run(name) for name in stress.checks]
     certifications = [auditor.certify(name) for name in NULL_ENCODERS]
-    return Audit(tuple(finalize(outcomes, auditor.settings)), tuple(certifications), auditor, started)
+    settled = tuple(finalize(outcomes, auditor.settings))
+    return Audit(settled, tuple(certifications), auditor, started, stress.record)
 
 
 def write_bundle(
@@ -188,16 +194,18 @@ def write_bundle(
     key: PrivateKey | None = None,
     comparison: Comparison | None = None,
     suites: Sequence[Finding] = (),
+    stress: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Put documents, plots, arrays and the page together and write them as one bundle below ``out``.
 
     ``comparison`` is the one with the baseline that the run was given, if any; ``suites`` are the findings of
-    the teaching suites, where they ran. Only what the checks measured
-    is drawn: nothing is encoded or trained for the report. Raises :class:`BundleError` where the bundle
-    cannot be written; nothing half-written is left then.
+    the teaching suites and ``stress`` is :attr:`mmaudit.stress.Stress.record`, where they ran. Only what the
+    checks measured is drawn: nothing is encoded or trained for the report. Raises :class:`BundleError` where
+    the bundle cannot be written; nothing half-written is left then.
     """
     from mmaudit.report import badge, draw, figure_data, page, suspect_lists
     from mmaudit.report.figures import svg
+    from mmaudit.report.stress import stress_tables
     from mmaudit.report.suites import suite_tables
 
     if auditor.pairs.left_out:
@@ -218,7 +226,9 @@ def write_bundle(
         },
         "environment": environment(),
     }
-    taught = suite_tables(suites)
+    search = None if stress is None else stress["search"]
+    counterexamples = {} if stress is None else stress["counterexamples"]
+    taught = suite_tables(suites) | stress_tables(search)
     plots = draw(outcomes, embeddings=embeddings, history=history)
     plots |= {path: svg(table) for path, table in taught.items()}
     unfinished = counts["not_run"] + counts["errors"]
@@ -241,6 +251,7 @@ def write_bundle(
             extra["data/groups.npy"] = _npy(group_codes(auditor.pairs.groups, len(embeddings)))
     if comparison is not None:
         extra["comparison.json"] = dumps(comparison.record())
+    extra |= {path: dumps(document) for path, document in counterexamples.items()}
     if training is not None:
         from safetensors.numpy import save
 
@@ -259,6 +270,8 @@ def write_bundle(
         risks=risk_rows(records, certified),
         suites=suites,
         statements=governance(settings.governance)["statements"],
+        search=search,
+        pictures={path: hardest_picture(document) for path, document in counterexamples.items()},
     )
     evidence = RunEvidence(
         outcomes=records,
@@ -273,6 +286,7 @@ def write_bundle(
         governance=settings.governance,
         findings=[finding.record() for finding in suites],
         diagnosis=diagnose(outcomes).record(),
+        search=search,
         **facts,
     )
     secret = os.environ.get(PROMPT_KEY, "").encode("utf-8", "surrogateescape")

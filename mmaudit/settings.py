@@ -58,7 +58,8 @@ class Settings:
     how much worse than a baseline its figures may be, in their own unit. ``subject`` and ``data``: where they
     come from, ``None`` for the built-in ones. ``checkpoint_before``: the weights of the
     subject before it was trained, a file. ``table``: how a table of pairs is read, by the keys of
-    :data:`DATA_TABLE` but ``file``. ``out``: the folder that bundles are written to. ``cache``: the folder
+    :data:`DATA_TABLE` but ``file``. ``stress``: the worlds that the encoder is promised to cope with
+    (:func:`mmaudit.stress.domain_of`). ``out``: the folder that bundles are written to. ``cache``: the folder
     that embeddings are kept in from run to run, ``None`` for none. ``governance``: what people state about
     the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
     """
@@ -76,6 +77,7 @@ class Settings:
     checkpoint_before: str | None = None
     data: str | None = None
     table: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stress: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     out: str = "mmaudit-out"
     cache: str | None = None
     governance: Mapping[str, Statement] = dataclasses.field(default_factory=dict)
@@ -95,6 +97,7 @@ class Settings:
         for name, text in self.rationales.items():
             row["limits"][name]["rationale"] = text
         row["tolerance"] = dict(self.tolerance)
+        row["stress"] = {key: list(v) if isinstance(v, list) else v for key, v in self.stress.items()}
         row["table"] = {key: value for key, value in self.table.items() if key != "root"}
         for key in ("subject", "checkpoint_before", "data"):
             if row[key] is not None and ":" not in _after_drive(row[key]):
@@ -152,6 +155,7 @@ def load(
         "checkpoint_before": _text,
         "data": lambda key, value: None if value is None else _text(key, value),
         "table": _data_table,
+        "stress": _stress,
         "out": _text,
         "cache": _text,
         "governance": _governance,
@@ -302,6 +306,16 @@ def _data_table(_: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
         else:
             read[name] = _text(label, entry)
     return read
+
+
+def _stress(key: str, value: Any) -> Mapping[str, Any]:
+    """Return the table of the stress search with plain values; what it may say is read where it is used."""
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, "a table of dials")
+    for name, given in value.items():
+        for each in given if isinstance(given, list) else [given]:
+            _number(f"{key}.{name}", each)
+    return dict(value)
 
 
 def _governance(key: str, value: Any) -> Mapping[str, Statement]:

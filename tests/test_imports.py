@@ -30,6 +30,8 @@ ALLOWED = {
     "report": {"errors", "measurement", "embeddings", "gates", "diagnostics", "suites"},
     "suites": FOUNDATION | {"settings", "inference", "diagnostics", "world", "aligner", "subjects", "gates"},
     "scale": FOUNDATION | {"settings", "inference", "diagnostics", "subjects", "gates"},
+    "stress": FOUNDATION
+    | {"settings", "inference", "diagnostics", "world", "subjects", "failures", "gates", "strategies"},
     "comparison": FOUNDATION | {"inference", "diagnostics", "gates", "evidence"},
 }
 # Reports and comparisons read what the gates concluded, and none of the code that ran them.

@@ -28,6 +28,7 @@ def test_defaults():
         "require": [],
         "limits": {},
         "tolerance": {},
+        "stress": {},
         "subject": None,
         "checkpoint_before": None,
         "data": None,

@@ -43,6 +43,10 @@ def idle_dimensions(
     Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
     directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
     """
+    if len(embeddings) == 0:
+        return inference.undefined(
+            "idle_dimensions", "no item to measure", confidence=confidence, unit="share"
+        )
     order = inference.canonical_order(embeddings.x, embeddings.y)
     rows = np.sort(order[generator(0, "idle dimensions").permutation(len(order))[:ITEMS]])
     part = embeddings.take(rows)

@@ -10,6 +10,7 @@ from mmaudit.evidence.governance import NOT_STATED
 from mmaudit.evidence.records import Record
 from mmaudit.evidence.reports import REPORTS, report_facts, summary_facts
 from mmaudit.evidence.risks import risk_rows
+from mmaudit.evidence.searches import search_contradiction
 
 __all__ = ["contradictions", "verdict_contradiction"]
 
@@ -39,12 +40,15 @@ def contradictions(documents: Mapping[str, Any]) -> Iterator[str]:
     for name in REPORTS:
         facts = documents[f"reports/{name}.json"]["facts_provided"]
         findings += facts["suite"]
-        if facts != report_facts(name, outcomes, facts["history"], facts["suite"]):
+        search = facts["search"] if name == "stress" else None
+        if facts != report_facts(name, outcomes, facts["history"], facts["suite"], search):
             yield f"reports/{name}.json: its facts are not those of outcomes.json"
     for finding in findings:
         fault = finding_contradiction(finding)
         if fault is not None:
             yield f"suites: {finding['condition']!r} {fault}"
+    if (fault := search_contradiction(documents)) is not None:
+        yield f"reports/stress.json: {fault}"
     facts = documents["reports/summary.json"]["facts_provided"]
     if facts != summary_facts(
         outcomes, certifications, counts, facts["deviations"], findings, facts["diagnosis"]

@@ -24,7 +24,8 @@ class RunEvidence:
     sentences: what this run did otherwise than its settings say. ``governance`` is what people stated about
     the audited system, by the keys of :data:`mmaudit.evidence.governance.STATEMENTS`. ``findings`` are
     ``Finding.record()`` dicts of the teaching suites, where they ran. ``diagnosis`` is
-    ``Diagnosis.record()``: the failures that the outcomes show.
+    ``Diagnosis.record()``: the failures that the outcomes show. ``search`` is ``stress.search_record()``,
+    where worlds were searched for one that breaks the encoder.
     """
 
     outcomes: list[Record]
@@ -41,6 +42,7 @@ class RunEvidence:
     governance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     findings: list[Record] = dataclasses.field(default_factory=list)
     diagnosis: Record | None = None
+    search: Record | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmaudit.evidence.findings import findings_of, suites_summary, told, undecided
 from mmaudit.evidence.records import Record, RunEvidence
+from mmaudit.evidence.searches import searched
 
 __all__ = ["NOT_VERIFIED", "REPORTS", "report_facts", "reports", "summary_facts", "verdict_counts"]
 
@@ -41,7 +42,8 @@ def reports(evidence: RunEvidence) -> dict[str, Record]:
     found = {}
     for name in REPORTS:
         history = evidence.history if name == "baseline" else None
-        facts = report_facts(name, outcomes, history, evidence.findings)
+        search = evidence.search if name == "stress" else None
+        facts = report_facts(name, outcomes, history, evidence.findings, search)
         found[f"reports/{name}.json"] = _report(name, facts, facts["checks"], evidence)
     facts = summary_facts(
         outcomes,
@@ -56,13 +58,18 @@ def reports(evidence: RunEvidence) -> dict[str, Record]:
 
 
 def report_facts(
-    name: str, outcomes: list[Record], history: list[Record] | None, findings: list[Record]
+    name: str,
+    outcomes: list[Record],
+    history: list[Record] | None,
+    findings: list[Record],
+    search: Record | None,
 ) -> Record:
-    """Return the facts of the report ``name``: outcomes and suite in full, and the training history."""
+    """Return the facts of the report ``name``: outcomes, suite, search and training history, in full."""
     return {
         "checks": [row for row in outcomes if _home(row["failure"]) == name],
         "history": history,
         "suite": findings_of(name, findings),
+        "search": search,
     }
 
 
@@ -113,7 +120,9 @@ def _report(name: str, facts: Record, checks: list[Record], evidence: RunEvidenc
         "assumptions": _assumptions(checks),
         "open_items": _open_items(name, checks, evidence) + list(undecided(suite)),
         "analysis": _analysis(checks),
-        "draft_output": {"findings": [*(_sentence(row) for row in checks), *told(suite)]},
+        "draft_output": {
+            "findings": [*(_sentence(row) for row in checks), *told(suite), *searched(facts.get("search"))]
+        },
         "verification_status": NOT_VERIFIED,
         "questions_to_verify": [_QUESTIONS[name]],
     }

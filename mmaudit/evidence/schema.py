@@ -30,7 +30,10 @@ DOCUMENTS = {
 }
 """Schema by path of the documents that are in every bundle."""
 
-OPTIONAL = {"comparison.json": "comparison"}
+OPTIONAL = {
+    "comparison.json": "comparison",
+    **{f"counterexamples/{number}.json": "counterexample" for number in (1, 2, 3)},
+}
 """Schema by path of the documents that only some audits have. No other JSON is in a bundle."""
 
 _KINDS = DOCUMENTS | OPTIONAL

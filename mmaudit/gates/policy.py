@@ -7,7 +7,7 @@ from mmaudit.gates.outcome import Outcome, Verdict
 
 __all__ = ["FAILURE_ORDER", "by_failure", "deciding", "margin", "overall"]
 
-FAILURE_ORDER = ("integrity", "alignment", "dominance", "shortcut", "corruption", "collapse")
+FAILURE_ORDER = ("integrity", "alignment", "dominance", "shortcut", "corruption", "collapse", "stress")
 
 
 def overall(

@@ -278,7 +278,8 @@ def canonical_order(*matrices: npt.ArrayLike) -> IntArray:
     side. The order has no other meaning.
     """
     columns = [np.asarray(m, dtype=np.float64) for m in matrices]
-    columns = [c.reshape(len(c), -1) for c in columns]
+    # Not -1 for the width: of no rows NumPy cannot tell how wide they are.
+    columns = [c.reshape(len(c), math.prod(c.shape[1:])) for c in columns]
     # Adding zero turns -0.0 into 0.0: equal numbers must have equal bytes, on any machine's byte order.
     content = np.ascontiguousarray(np.hstack(columns) + 0.0, dtype=">f8")
     if content.shape[1] == 0:

@@ -6,13 +6,16 @@ from mmaudit.measurement import Measurement
 
 __all__ = ["n_to_decide"]
 
+_MOST = 2.0**53
+
 
 def n_to_decide(m: Measurement, low: float | None, high: float | None) -> int | None:
     """Return the n at which ``m``, were its value to stay, would clear the limits of ``[low, high]``.
 
     The standard error is taken to shrink as 1/√n. A value inside the range has to clear both limits, one
     outside only the limit it broke. ``None`` when the value sits on such a limit, when there is no limit,
-    and when more items change nothing (exact, undefined, or no spread at all).
+    when more items change nothing (exact, undefined, or no spread at all), and where they would be more than
+    a number in JSON can count.
     """
     if m.value is None or m.interval not in ("student", "wilson"):
         return None
@@ -26,7 +29,7 @@ def n_to_decide(m: Measurement, low: float | None, high: float | None) -> int | 
         return None
     # The hair taken off keeps a ratio that is whole but for rounding from asking for one item more.
     needed = max(m.n * _ratio(m, m.value, limit) * (1 - 1e-12) for limit in limits)
-    return max(1, math.ceil(needed)) if math.isfinite(needed) else None
+    return max(1, math.ceil(needed)) if needed < _MOST else None
 
 
 def _ratio(m: Measurement, value: float, limit: float) -> float:

@@ -13,8 +13,9 @@ from mmaudit.gates.policy import by_failure, deciding, overall
 from mmaudit.report import words
 from mmaudit.report.comparison import METHODS, change_rows, regressions
 from mmaudit.report.figures import themed
+from mmaudit.report.stress import boundary_words
 from mmaudit.report.suites import claim_rows
-from mmaudit.report.suspects import SuspectList
+from mmaudit.report.suspects import SuspectList, view
 from mmaudit.report.tables import Cell, Kind, Table
 from mmaudit.suites.finding import Finding
 
@@ -42,6 +43,8 @@ def page(
     risks: Sequence[Mapping[str, Any]] = (),
     statements: Mapping[str, Any] | None = None,
     suites: Sequence[Finding] = (),
+    search: Mapping[str, Any] | None = None,
+    pictures: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the whole report as one self-contained UTF-8 HTML page.
 
@@ -95,6 +98,15 @@ def page(
         ],
         certifications=sorted(certifications, key=lambda o: o.check),
         suspects=suspects,
+        search=search,
+        counterexamples=[
+            {
+                **row,
+                "seen": view((pictures or {}).get(row["file"], "no picture")),
+                "where": list(boundary_words(row)),
+            }
+            for row in (search or {}).get("counterexamples", ())
+        ],
         plots=[
             _plot(path, plots[path], tables.get(path))
             for path in sorted(plots, key=lambda p: _place(p, tables))

@@ -310,6 +310,36 @@ def _doses(table: Table) -> "Figure":
     return figure
 
 
+def _region(table: Table) -> "Figure":
+    """Draw every world as a mark of its verdict, over two dials; those that were rejected on top."""
+    figure = _figure(5.4, 3.8)
+    axes = figure.add_subplot()
+    for axis, column in ((axes.xaxis, 0), (axes.yaxis, 1)):
+        axis.set_label_text(table.columns[column])
+        values = list(dict.fromkeys(row[column] for row in table.rows))
+        if "any" in values:
+            known = ["any", *sorted(_float(v) for v in values if v != "any")]
+            axis.set_ticks(range(len(known)), [v if isinstance(v, str) else f"{v:g}" for v in known])
+    places = [_places([row[column] for row in table.rows]) for column in (0, 1)]
+    for verdict in (Verdict.ACCEPT, Verdict.NOT_EVIDENCED, Verdict.INCONCLUSIVE, Verdict.REJECT):
+        at = [i for i, row in enumerate(table.rows) if row[2] == verdict.value]
+        if at:
+            marker, colour = _MARKS[verdict.value]
+            x, y = ([place[i] for i in at] for place in places)
+            style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": "", "markersize": 7}
+            axes.plot(x, y, label=f"{verdict.value} ({len(at)})", alpha=0.7, clip_on=False, **style)
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def _places(values: Sequence[Cell]) -> list[float]:
+    """Return where each value stands on its axis: a number where it is, a choice in a row behind "any"."""
+    if "any" not in values:
+        return [_float(value) for value in values]
+    known = sorted({_float(value) for value in values if value != "any"})
+    return [0.0 if value == "any" else 1.0 + known.index(_float(value)) for value in values]
+
+
 _SERIES = (("o", _FIRST, "-"), ("s", _SECOND, "--"))
 _BETWEEN = " \\ "
 _PANEL = 2.12
@@ -339,4 +369,5 @@ PAINTERS: dict[str, Callable[[Table], "Figure"]] = {
     "responses": _responses,
     "conditions": _conditions,
     "doses": _doses,
+    "region": _region,
 }

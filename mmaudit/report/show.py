@@ -8,6 +8,7 @@ from mmaudit.gates.policy import by_failure
 from mmaudit.report import words
 from mmaudit.report.columns import columns
 from mmaudit.report.comparison import comparison_lines
+from mmaudit.report.stress import stress_lines
 from mmaudit.report.terminal import summary_lines
 
 __all__ = ["SUSPECTS", "show_lines"]
@@ -47,6 +48,9 @@ def show_lines(
         )]  # fmt: skip
         lines += _outcomes([o for group in by_failure(outcomes).values() for o in group], width)
     lines += _suspects(suspects, width)
+    search = documents.get("reports/stress.json", {}).get("facts_provided", {}).get("search")
+    if search is not None:
+        lines += ["", *stress_lines(search, width, code=True)]
     if "comparison.json" in documents:
         lines += ["", *comparison_lines(documents["comparison.json"], width)]
     if "settings.json" in documents:

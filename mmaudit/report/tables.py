@@ -19,7 +19,7 @@ __all__ = ["Cell", "Kind", "Table", "figure_data", "split_side"]
 Cell = str | int | float | None
 Kind = Literal[
     "verdicts", "controls", "responses", "heatmap", "ranks", "norms", "spectra", "history", "conditions",
-    "doses",
+    "doses", "region",
 ]  # fmt: skip
 """What a table is drawn as; in the order in which a report shows them."""
 Matrix = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from mmaudit.errors import InputError
 from mmaudit.pairs import IntArray
 from mmaudit.world import captions, confounders, images, noise
 from mmaudit.world.factors import factor_values
-from mmaudit.world.spec import FACTORS, WorldSpec
+from mmaudit.world.spec import FACTORS, WORDINGS, WorldSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -97,13 +97,11 @@ class Items:
         return [Image.fromarray(picture) for picture in self.pictures(index, side)]
 
     def sentences(self, index: npt.ArrayLike) -> list[str]:
-        """Return k English captions; with text noise, each in a paraphrase drawn for its item."""
+        """Return k English captions, each in the paraphrase of its item."""
         rows, spec = self._rows(index), self.spec
-        ways = len(captions.PARAPHRASES) if spec.noise_text > 0 else 1
-        drawn = noise.choices(spec.seed, (*self.stream, "paraphrases"), rows, ways)
         said = [
             captions.sentence(factors, spec.orientation_span, int(way))
-            for factors, way in zip(self.factors[rows], drawn, strict=True)
+            for factors, way in zip(self.factors[rows], self.paraphrases(rows), strict=True)
         ]
         if spec.confounder is None:
             return said
@@ -111,6 +109,17 @@ class Items:
             f"{text} {confounders.phrase(spec.confounder, int(code))}"
             for text, code in zip(said, self.text_codes[rows], strict=True)
         ]
+
+    def paraphrases(self, index: npt.ArrayLike) -> IntArray:
+        """Return the (k,) int64 numbers of the items' paraphrases.
+
+        The spec's, where it holds one; else with text noise one drawn for each item, and 0 without.
+        """
+        rows, spec = self._rows(index), self.spec
+        if spec.paraphrase is not None:
+            return np.full(len(rows), spec.paraphrase, dtype=np.int64)
+        ways = WORDINGS if spec.noise_text > 0 else 1
+        return noise.choices(spec.seed, (*self.stream, "paraphrases"), rows, ways)
 
     def token_ids(self, index: npt.ArrayLike) -> IntArray:
         """Return (k, sequence_length) int64 token numbers; a confounder adds the slot of its marker."""

@@ -16,6 +16,7 @@ __all__ = [
     "GRAMMAR_TOKENS",
     "PRESETS",
     "SMALLEST_SIDE",
+    "WORDINGS",
     "Confounder",
     "ConfounderKind",
     "CorruptionKind",
@@ -33,6 +34,8 @@ SplitBy = Literal["item", "group"]
 FACTORS = {"shape": 4, "orientation": 8, "frequency": 6, "phase": 8, "thickness": 3}
 """Name of each factor and its number of levels, slowest varying first in a combination's number."""
 COMBINATIONS = math.prod(FACTORS.values())
+WORDINGS = 4
+"""Ways in which a sentence can say the same thing."""
 GRAMMAR_LENGTH = 9
 GRAMMAR_TOKENS = 37
 SMALLEST_SIDE = 14
@@ -50,6 +53,11 @@ def _choice(name: str, value: object, allowed: Iterable[str]) -> None:
 def _whole(name: str, value: object, low: int) -> None:
     if type(value) is not int or value < low:
         raise SettingsError(f"{name} must be a whole number of at least {low}, got {value!r}")
+
+
+def _level(name: str, value: object, levels: int) -> None:
+    if value is not None and (type(value) is not int or not 0 <= value < levels):
+        raise SettingsError(f"{name} must be None or a whole number from 0 to {levels - 1}, got {value!r}")
 
 
 def _number(name: str, value: object, high: float = math.inf, *, positive: bool = False) -> float:
@@ -122,7 +130,7 @@ class Confounder:
         object.__setattr__(self, "agreement", _number("confounder agreement", self.agreement, 1.0))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class WorldSpec:
     """What a world is built from; the same spec always gives the same bytes.
 
@@ -135,7 +143,10 @@ class WorldSpec:
     observation noise, in units of the standardised picture and of the text features. ``corruption_rate`` in
     [0, 1] is the share of train and of claims pairs whose text belongs to another item: ``derangement``
     permutes texts among the selected pairs, ``hard`` takes a text that shares as many factors as possible.
-    ``split_by``: ``group`` keeps items of identical factors in one split. Raises :class:`SettingsError`.
+    ``split_by``: ``group`` keeps items of identical factors in one split. ``copies``: how many items,
+    each with noise and codes of its own, are made of every combination drawn. ``shape`` to ``thickness`` hold
+    a factor at one level in all items, ``paraphrase`` the wording of all sentences; ``None``: all occur.
+    Raises :class:`SettingsError`.
     """
 
     seed: int = 7
@@ -154,6 +165,13 @@ class WorldSpec:
     corruption_rate: float = 0.0
     corruption_kind: CorruptionKind = "derangement"
     split_by: SplitBy = "item"
+    copies: int = 1
+    shape: int | None = None
+    orientation: int | None = None
+    frequency: int | None = None
+    phase: int | None = None
+    thickness: int | None = None
+    paraphrase: int | None = None
 
     def __post_init__(self) -> None:
         """Raise :class:`SettingsError` on a value, or a combination of values, no world can be built from."""
@@ -171,12 +189,27 @@ class WorldSpec:
         _whole("vocab_size", self.vocab_size, GRAMMAR_TOKENS + self.codes)
         for name, high in (("noise_image", math.inf), ("noise_text", math.inf), ("corruption_rate", 1.0)):
             object.__setattr__(self, name, _number(name, getattr(self, name), high))
-        if not self.replacement and self.n_items > COMBINATIONS:
-            raise SettingsError(
-                f"{self.n_items} items cannot be drawn without replacement from {COMBINATIONS} factor "
-                "combinations; ask for fewer items or set replacement=True"
-            )
+        for name, levels in (*FACTORS.items(), ("paraphrase", WORDINGS)):
+            _level(name, getattr(self, name), levels)
+        _whole("copies", self.copies, 1)
+        self._check_meanings()
         self._check_corruption()
+
+    def _check_meanings(self) -> None:
+        copied = f" at {self.copies} copies" if self.copies > 1 else ""
+        if not self.replacement and self.n_meanings > self.combinations:
+            raise SettingsError(
+                f"{self.n_items} items{copied} cannot be drawn without replacement from {self.combinations} "
+                "factor combinations; ask for fewer items or set replacement=True"
+            )
+        splits = len(self.counts)
+        if self.replacement and self.split_by == "group" and self.combinations < splits:
+            raise SettingsError(
+                f"{self.combinations} factor combinations cannot be dealt to {splits} splits; "
+                "hold fewer factors"
+            )
+        if self.copies > 1 and self.split_by == "group":
+            raise SettingsError("copies of one combination fall into several splits; set split_by='item'")
 
     def _check_corruption(self) -> None:
         for name in ("n_train", "n_claims"):
@@ -196,6 +229,39 @@ class WorldSpec:
     def n_items(self) -> int:
         """Items of all splits together."""
         return sum(self.counts.values())
+
+    def __repr__(self) -> str:
+        """Return code that makes the spec from the nearest preset: a reader sees what sets it apart."""
+        mine = self.__dict__
+        bases = [
+            ("WorldSpec()", WorldSpec()),
+            *((f"preset({name!r})", spec) for name, spec in PRESETS.items()),
+        ]
+        apart = [
+            (base, [f"{name}={value!r}" for name, value in mine.items() if value != getattr(spec, name)])
+            for base, spec in bases
+        ]
+        base, changes = min(apart, key=lambda found: len(found[1]))
+        return f"replace({', '.join([base, *changes])})" if changes else base
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the same in a notebook and in Hypothesis' report of a failing example."""
+        printer.text(repr(self))
+
+    @property
+    def held(self) -> dict[str, int]:
+        """The factors that are held at one level, and that level."""
+        return {name: level for name in FACTORS if (level := getattr(self, name)) is not None}
+
+    @property
+    def combinations(self) -> int:
+        """The number of factor combinations that items may have."""
+        return math.prod(levels for name, levels in FACTORS.items() if name not in self.held)
+
+    @property
+    def n_meanings(self) -> int:
+        """The number of combinations drawn: one for every ``copies`` items, rounded up."""
+        return -(-self.n_items // self.copies)
 
     @property
     def codes(self) -> int:
@@ -227,14 +293,25 @@ PRESETS: Mapping[str, WorldSpec] = MappingProxyType(
         "standard": WorldSpec(
             n_test=800, noise_text=0.005, confounder=Confounder("code_channel", strength=0.5)
         ),
+        "small": WorldSpec(
+            n_train=0,
+            n_val=0,
+            n_claims=0,
+            n_test=144,
+            copies=3,
+            noise_image=0.0,
+            noise_text=0.0,
+            confounder=Confounder("code_channel", strength=0.5),
+        ),
         "chapter": WorldSpec(
             n_train=1680, n_val=360, n_claims=0, n_test=360, replacement=True, orientation_span="full"
         ),
     }
 )
 """``standard``: the world the reference limits belong to; with the default text noise and confounder strength
-the reference aligner retrieves half as much there. ``chapter``: the defaults of the source notebook, with
-its repeated items and its unidentifiable orientation."""
+the reference aligner retrieves half as much there. ``small``: a clean world of the same marginals to encode
+and not to train in, three items a meaning; where stress tests start. ``chapter``: the defaults of the source
+notebook, with its repeated items and its unidentifiable orientation."""
 
 
 def preset(name: str) -> WorldSpec:

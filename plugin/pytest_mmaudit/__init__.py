@@ -61,6 +61,11 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "string",
         "save the evidence as the next baseline in .mmaudit, unless the run got worse",
     ),
+    "replay": (
+        {"metavar": "FILE"},
+        "string",
+        "run one world alone in which a gate failed: a counterexamples/*.json of a bundle",
+    ),
     "ctrf": ({"metavar": "FILE"}, "string", "also write the tests in the Common Test Report Format (JSON)"),
     "badge": ({"metavar": "FILE"}, "string", "also write the overall verdict as a status badge (SVG)"),
     "model_card": (

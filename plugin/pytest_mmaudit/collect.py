@@ -10,7 +10,7 @@ import pytest
 from mmaudit.gates import CHECKS
 from mmaudit.gates.check import ACCESS
 from mmaudit.settings import Settings, did_you_mean
-from pytest_mmaudit import lab
+from pytest_mmaudit import lab, stress
 
 __all__ = ["SUITE", "AuditModule", "AuditSuite", "Collecting", "take_arguments"]
 
@@ -106,6 +106,8 @@ class AuditSuite(pytest.Collector):
                 params = getattr(getattr(item, "callspec", None), "params", {})
                 check = params.get("check")
                 if check is not None and self.settings.profile not in profiles[check]:
+                    continue
+                if not stress.applies(self.config, self.settings, path.name, item.name):
                     continue
                 if not self.selected or any(_selects(node_id, item.nodeid) for node_id in self.selected):
                     yield item

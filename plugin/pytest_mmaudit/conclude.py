@@ -50,5 +50,7 @@ def _way_out(outcome: Outcome) -> str:
         return f"{more}, or let such tests pass with the ini key mmaudit_inconclusive = pass"
     if outcome.limit is None or outcome.limit.kind == "user" or outcome.failure == "integrity":
         return "mend the encoder"
+    if outcome.failure == "stress":
+        return "mend the encoder, or promise less of it before the run: [tool.mmaudit.stress]"
     own = f"[tool.mmaudit.limits] {outcome.check} = {{low = …, high = …}}"
     return f"mend the encoder, or set this project's own limit before the run: {own}"

@@ -16,6 +16,7 @@ from mmaudit.evidence import Bundle, PrivateKey, now, redact, run_info
 from mmaudit.gates import Auditor, Outcome, finalize
 from mmaudit.report import bundle_lines, summary_lines
 from mmaudit.report.comparison import comparison_lines, regressions
+from mmaudit.report.stress import stress_lines
 from mmaudit.report.suites import suite_lines
 from mmaudit.suites import Finding
 from pytest_mmaudit import outputs
@@ -117,6 +118,8 @@ class Controller:
             terminalreporter.write_line(line)
         for line in suite_lines(self._suites):
             terminalreporter.write_line(line)
+        for line in self._stress_lines(terminalreporter.config.invocation_params.dir):
+            terminalreporter.write_line(line)
         if self._comparison is not None:
             terminalreporter.write_line("")
             for line in comparison_lines(self._comparison.record(), shutil.get_terminal_size().columns):
@@ -133,6 +136,18 @@ class Controller:
                 _below(self._bundle.directory, here), _below(self._bundle.archive, here), self._bundle.digest
             ):
                 terminalreporter.write_line(line)
+
+    @property
+    def _stress(self) -> tuple[float, dict[str, Any] | None]:
+        """What a search for a failing world found, and the seconds it took."""
+        found = ((row.seconds, row.record.stress) for row in self._rows if row.record.stress is not None)
+        return next(found, (0.0, None))
+
+    def _stress_lines(self, here: Path) -> list[str]:
+        seconds, stress = self._stress
+        width = shutil.get_terminal_size().columns
+        bundle = "BUNDLE" if self._bundle is None else _below(self._bundle.directory, here)
+        return stress_lines(stress and stress["search"], width, seconds=seconds, bundle=bundle)
 
     @property
     def _not_run(self) -> set[str]:
@@ -202,6 +217,7 @@ class Controller:
             key=self._key,
             comparison=self._comparison,
             suites=self._suites,
+            stress=self._stress[1],
         )
 
 

@@ -15,12 +15,16 @@ __all__ = ["RECORD", "Record", "builtins_only"]
 
 @dataclasses.dataclass
 class Record:
-    """The findings of one test, in the order in which it made them. ``message`` is why it did not pass."""
+    """The findings of one test, in the order in which it made them. ``message`` is why it did not pass.
+
+    ``stress`` is what a search for a failing world found.
+    """
 
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
     certifications: list[Outcome] = dataclasses.field(default_factory=list)
     evidence: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     suites: list[Finding] = dataclasses.field(default_factory=list)
+    stress: dict[str, Any] | None = None
     message: str = ""
 
     def to_builtins(self) -> dict[str, Any]:
@@ -31,6 +35,7 @@ class Record:
                 "certifications": [o.record() for o in self.certifications],
                 "evidence": self.evidence,
                 "suites": [f.record() for f in self.suites],
+                "stress": self.stress,
                 "message": self.message,
             }
         )
@@ -44,6 +49,7 @@ class Record:
             certifications=[Outcome.from_record(o) for o in row["certifications"]],
             evidence=row["evidence"],
             suites=[Finding.from_record(f) for f in row["suites"]],
+            stress=row["stress"],
             message=row["message"],
         )
 

@@ -8,7 +8,7 @@ import pytest
 from mmaudit.errors import MMAuditError
 from mmaudit.gates import Auditor
 from mmaudit.settings import Settings
-from pytest_mmaudit import baseline, fixtures, jsonreport, lab, resolve
+from pytest_mmaudit import baseline, fixtures, jsonreport, lab, resolve, stress
 from pytest_mmaudit.collect import Collecting, take_arguments
 from pytest_mmaudit.controller import Controller
 from pytest_mmaudit.progress import LiveLine
@@ -37,7 +37,10 @@ def start(config: pytest.Config) -> None:
     """
     settings = resolve.settings(config)
     plugins = config.pluginmanager
-    plugins.register(Collecting(settings, take_arguments(config)), "mmaudit-collecting")
+    selected = take_arguments(config)
+    stress.prepare(config, settings, alone=not config.args)
+    plugins.register(Collecting(settings, selected), "mmaudit-collecting")
+    plugins.register(stress, "mmaudit-stress")
     plugins.register(fixtures, "mmaudit-fixtures")
     plugins.register(lab, "mmaudit-lab")
     config.addinivalue_line("markers", lab.MARKER)

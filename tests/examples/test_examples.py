@@ -175,6 +175,25 @@ def test_own_checks_run_beside_the_audit(tmp_path):
     assert archive.stat().st_size > 0
 
 
+def test_a_property_of_ones_own_fails_with_a_world_that_says_why(tmp_path):
+    folder = tmp_path / "own_property"
+    shutil.copytree(ROOT / "examples" / "own_property", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    package = str(Path(importlib.import_module("mmaudit").__file__).parents[1])
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rA", "-p", "no:randomly", "."],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": package, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "FAILED test_encoder.py::test_captions_find_their_pictures" in run.stdout, run.stdout + run.stderr
+    assert "PASSED test_encoder.py::test_captions_find_their_pictures_once_mended" in run.stdout
+    world = "replace(preset('small'), n_test=96, frequency=2, phase=0, thickness=1, paraphrase=1)"
+    assert f"spec={world}" in run.stdout
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real CLIP embeddings are not on this machine")
 def test_real_clip_is_accepted():
     outcomes = judged(REAL / "clip_coco_trained.npy")

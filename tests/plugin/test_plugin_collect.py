@@ -3,6 +3,7 @@
 import pytest
 
 from mmaudit.gates import CHECKS, NULL_ENCODERS
+from mmaudit.stress import CHECKS as STRESS
 
 CONTRACT = "mmaudit_checks/test_integrity.py::test_integrity[contract]"
 DISCRIMINATION = "mmaudit_checks/test_alignment.py::test_alignment[pair_discrimination]"
@@ -19,6 +20,7 @@ def test_every_check_of_the_catalogue_once_at_a_stable_id(project):
     )
     expected = [f"mmaudit_checks/test_{c.failure}.py::test_{c.failure}[{c.name}]" for c in CHECKS]
     expected += [f"mmaudit_checks/test_certification.py::test_null_encoder[{name}]" for name in NULL_ENCODERS]
+    expected += [f"mmaudit_checks/test_stress.py::test_stress[{name}]" for name in STRESS]
     assert sorted(collected(result)) == sorted(expected)
     assert project.bundles == []
 

@@ -1,0 +1,180 @@
+"""The search for a world that breaks an encoder, and what it found."""
+
+import dataclasses
+from typing import Any
+
+from mmaudit.gates.outcome import Outcome
+from mmaudit.inference import at_confidence
+from mmaudit.measurement import Measurement
+from mmaudit.seeds import derived_seed
+from mmaudit.settings import Settings
+from mmaudit.stress.coverage import Coverage, coverage
+from mmaudit.stress.domain import Domain, changed_dials
+from mmaudit.stress.shrink import boundary, smallest
+from mmaudit.stress.suspicion import suspects
+from mmaudit.stress.trial import Bench, Trial
+from mmaudit.stress.words import in_words
+from mmaudit.subjects import Subject
+from mmaudit.world import WorldSpec
+
+__all__ = ["Counterexample", "Search", "search"]
+
+EXPLORED = 0.75
+"""Share of the budget that Hypothesis spends; the rest goes to what was suspect in those worlds."""
+SHRUNK = 10
+"""Worlds that share a level while a failing one is made smaller. That it fails is settled by then, at the
+level of all worlds tried. To put a handful of dials back is no search: at that level a dial would stay in for
+no other reason than that it makes the failure larger."""
+_ROUNDS, _FEWEST = 10, 10
+COUNTEREXAMPLES = 3
+"""Most that are made smaller: behind them come variants of the same."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counterexample:
+    """One smallest world in which a gate rejects the subject.
+
+    It was judged at the level of ``budget`` worlds. ``dials`` are those that stand elsewhere than in the
+    default world, ``boundaries`` where each that has an order begins to fail. ``row`` is the hardest pair.
+    """
+
+    trial: Trial
+    budget: int
+    dials: dict[str, Any]
+    boundaries: dict[str, Measurement]
+    words: str
+    row: int
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gate that rejects."""
+        return self.trial.worst
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+    """A finished search. ``trials`` are the worlds tried, in order; ``shrinking`` counts those that were
+    put to the subject to make a failing one smaller and to find its boundaries.
+    """
+
+    domain: Domain
+    trials: tuple[Trial, ...]
+    shrinking: int
+    counterexamples: tuple[Counterexample, ...]
+    coverage: Coverage
+
+    @property
+    def failing(self) -> int:
+        """How many of the worlds tried were rejected."""
+        return sum(trial.rejected for trial in self.trials)
+
+    @property
+    def worst(self) -> Trial:
+        """The world that came nearest to a limit, or went farthest beyond it."""
+        return max(self.trials, key=lambda trial: (trial.rejected, max(trial.scores.values())))
+
+
+def search(subject: Subject, domain: Domain, settings: Settings) -> Search:
+    """Try ``domain.budget`` worlds on ``subject``, and make the failing ones as small as they get.
+
+    The same subject, domain and settings give the same search, on any machine: everything is counted, and
+    nothing is timed.
+    """
+    bench = Bench(subject, domain, settings)
+    bench(domain.base)
+    _explore(bench, derived_seed(settings.seed, "stress", "hypothesis"), int(domain.budget * EXPLORED))
+    for spec in suspects(bench.trials, domain):
+        if len(bench.trials) >= domain.budget:
+            break
+        bench(spec)
+    # Where nothing is hard there are no suspects, and a small domain has fewer worlds than the budget.
+    for more in range(_ROUNDS):
+        if len(bench.trials) < domain.budget:
+            _explore(bench, derived_seed(settings.seed, "stress", "more", more), domain.budget)
+    tried = tuple(bench.trials[: domain.budget])
+    shrunk = Bench(subject, dataclasses.replace(domain, budget=min(SHRUNK, domain.budget)), settings)
+    found = _counterexamples(shrunk, tried)
+    return Search(
+        domain=domain,
+        trials=tried,
+        shrinking=len(shrunk.trials),
+        counterexamples=found,
+        coverage=coverage(tried, domain),
+    )
+
+
+def _explore(bench: Bench, seed: int, wanted: int) -> None:
+    """Let Hypothesis try worlds until there are ``wanted``, driving every gate towards its limit.
+
+    Every setting of Hypothesis is given here: a profile that the user loaded changes nothing. The seed is
+    the audit's own, which takes precedence over ``--hypothesis-seed``. No health check is switched off.
+    """
+    import hypothesis
+    from hypothesis import Phase, Verbosity
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        # The first one is always the default world; those beyond the wanted ones are not put to the subject.
+        max_examples=max(_FEWEST, wanted - len(bench.trials)),
+        derandomize=True,
+        database=None,
+        verbosity=Verbosity.quiet,
+        # No shrinking: it ends by the clock, and the result would depend on the machine.
+        phases=(Phase.generate, Phase.target),
+        stateful_step_count=1,
+        report_multiple_bugs=False,
+        suppress_health_check=(),
+        deadline=None,
+        print_blob=False,
+        backend="hypothesis",
+    )
+    @hypothesis.given(bench.domain.specs())
+    def world(spec: WorldSpec) -> None:
+        if len(bench.trials) >= wanted and spec not in bench:
+            return
+        for gate, score in bench(spec).scores.items():
+            hypothesis.target(score, label=gate)
+
+    world()
+
+
+def _counterexamples(bench: Bench, tried: tuple[Trial, ...]) -> tuple[Counterexample, ...]:
+    """Return the smallest worlds behind the failing ones, each cause once, simplest first."""
+    failing = sorted(
+        (trial for trial in tried if trial.rejected),
+        key=lambda trial: len(changed_dials(trial.spec, bench.domain)),
+    )
+    found: list[Counterexample] = []
+    for trial in failing:
+        if len(found) == COUNTEREXAMPLES:
+            break
+        if any(_explains(known, trial, bench.domain) for known in found):
+            continue
+        example = _counterexample(bench, smallest(bench, trial.spec))
+        if all(known.dials.keys() != example.dials.keys() for known in found):
+            found.append(example)
+    return tuple(found)
+
+
+def _explains(known: Counterexample, trial: Trial, domain: Domain) -> bool:
+    """Return whether ``trial`` has all dials of a known counterexample turned as far, or farther."""
+    there = changed_dials(trial.spec, domain)
+    return all(
+        name in there and (there[name] == value or (domain[name].high is not None and there[name] >= value))
+        for name, value in known.dials.items()
+    )
+
+
+def _counterexample(bench: Bench, spec: WorldSpec) -> Counterexample:
+    trial, dials = bench(spec), changed_dials(spec, bench.domain)
+    found = {name: boundary(bench, spec, name) for name in dials}
+    confidence = bench.settings.confidence
+    boundaries = {name: at_confidence(m, confidence) for name, m in found.items() if m is not None}
+    return Counterexample(
+        trial=trial,
+        budget=bench.domain.budget,
+        dials=dials,
+        boundaries=boundaries,
+        words=in_words(spec, dials),
+        row=int(trial.hardness.argmax()) if len(trial.hardness) else 0,
+    )

@@ -1,0 +1,205 @@
+"""The search finds planted weak spots, makes them small, says where they begin, and is the same each time."""
+
+import dataclasses
+import json
+
+import hypothesis
+import numpy as np
+import pytest
+
+from mmaudit.evidence import dumps
+from mmaudit.failures.weak_spots import few_of_a_kind, one_template, reader, tilted_and_noisy, two_factors
+from mmaudit.gates import Verdict
+from mmaudit.settings import Settings
+from mmaudit.stress import domain_of, search
+from mmaudit.stress.domain import changed_dials
+from mmaudit.stress.records import counterexample_records, hardest_picture, search_record
+from mmaudit.stress.trial import Bench
+from mmaudit.subjects import Subject
+from mmaudit.world import WorldSpec
+
+
+def searched(subject, settings):
+    return search(subject, domain_of(settings, subject.view), settings)
+
+
+@pytest.fixture(scope="module")
+def healthy(sound, settings):
+    return searched(sound, settings)
+
+
+@pytest.fixture(scope="module")
+def tilted(sound, settings):
+    return searched(tilted_and_noisy(3, 0.03).planted_in(sound), settings)
+
+
+def test_a_sound_subject_breaks_in_no_world(healthy):
+    assert healthy.failing == 0
+    assert healthy.counterexamples == ()
+    assert healthy.shrinking == 0
+    assert len(healthy.trials) == healthy.domain.budget == 40
+    assert len({trial.spec for trial in healthy.trials}) == 40
+
+
+def test_the_same_search_gives_the_same_bytes(healthy, sound, settings):
+    assert dumps(search_record(searched(sound, settings))) == dumps(search_record(healthy))
+
+
+def test_another_seed_searches_other_worlds(healthy, sound, settings):
+    other = searched(sound, dataclasses.replace(settings, seed=8))
+    assert {t.spec for t in other.trials}.isdisjoint({t.spec for t in healthy.trials})
+
+
+def test_every_value_occurs_and_nearly_every_pair(healthy):
+    assert all(tried == there_are for tried, there_are in healthy.coverage.values.values())
+    assert healthy.coverage.share > 0.8
+    for tried, there_are in healthy.coverage.pairs.values():
+        assert 0 < tried <= there_are
+
+
+@pytest.mark.parametrize(
+    ("spot", "view"),
+    [
+        (tilted_and_noisy(3, 0.03), "features"),
+        (two_factors(("shape", 1), ("phase", 5)), "features"),
+        (few_of_a_kind(3), "features"),
+        (one_template(2), "pictures"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_weak_spot_is_found_and_only_its_dials_are_left(spot, view, sound, settings):
+    base = sound if view == "features" else reader()
+    found = searched(spot.planted_in(base), settings)
+    (example,) = found.counterexamples
+    assert set(example.dials) == spot.dials
+    assert example.outcome.verdict is Verdict.REJECT
+    for dial, level in spot.levels.items():
+        m = example.boundaries[dial]
+        assert m.value == pytest.approx(level, rel=0.05)
+        assert m.low <= m.value <= m.high
+
+
+def test_a_shrunk_world_is_minimal(tilted, sound, settings):
+    (example,) = tilted.counterexamples
+    subject = tilted_and_noisy(3, 0.03).planted_in(sound)
+    bench = Bench(subject, tilted.domain, settings)
+    assert bench(example.trial.spec).rejected
+    for dial in example.dials:
+        back = {dial: tilted.domain[dial].default}
+        assert not bench(dataclasses.replace(example.trial.spec, **back)).rejected
+
+
+def test_the_counterexample_is_whole_and_shows_its_hardest_pair(tilted, sound):
+    records = counterexample_records(tilted, sound, 0.05)
+    (record,) = records.values()
+    assert list(records) == ["counterexamples/1.json"]
+    spec = WorldSpec.from_dict(json.loads(json.dumps(record["world"])))
+    assert spec == tilted.counterexamples[0].trial.spec
+    assert record["shown"]["factors"]["orientation"] == 3
+    assert "78.75 degrees" in record["shown"]["caption"]
+    assert hardest_picture(record).shape == (64, 64, 3)
+    assert "orientation=3" in record["example"]
+
+
+def test_the_snippet_is_the_world(tilted):
+    (example,) = tilted.counterexamples
+    lines = search_record(tilted)["counterexamples"][0]["example"].splitlines()
+    shown = []
+    scope = {}
+    exec("\n".join(lines[:-1]), scope)
+    scope["example"] = shown.append
+    exec(lines[-1].removeprefix("@"), scope)
+    assert shown == [example.trial.spec]
+
+
+def test_a_world_that_breaks_by_default_says_so(settings):
+    def constant(features):
+        return np.ones((len(features), 8))
+
+    def noise(features):
+        return np.sin(1e4 * np.asarray(features)[:, :8]) + 1.1
+
+    from mmaudit.subjects import Identity
+
+    blind = Subject(
+        encoders={"image": constant, "text": noise},
+        identity=Identity(name="blind", adapter="test"),
+        view="features",
+    )
+    found = searched(blind, settings)
+    (example,) = found.counterexamples
+    assert example.dials == {}
+    assert example.words == "the default world"
+    assert found.failing == len(found.trials)
+
+
+def test_an_encoder_that_raises_in_a_corner_is_a_counterexample_and_no_crash(sound, settings):
+    def text(features):
+        if (
+            np.asarray(features)[:, 100:].std() > 0
+            and len(np.unique(np.asarray(features)[:, 4:8].argmax(axis=1))) == 1
+        ):
+            raise RuntimeError("one shape only")
+        return sound.encoders["text"](features)
+
+    fragile = dataclasses.replace(sound, encoders={**sound.encoders, "text": text})
+    found = searched(fragile, settings)
+    assert {next(iter(example.dials)) for example in found.counterexamples} == {"shape"}
+    assert "one shape only" in found.counterexamples[0].outcome.reason
+
+
+def test_the_users_hypothesis_profile_changes_nothing_and_is_not_changed(healthy, sound, settings):
+    before = hypothesis.settings.default
+    hypothesis.settings.register_profile(
+        "theirs",
+        max_examples=3,
+        phases=[hypothesis.Phase.explicit],
+        verbosity=hypothesis.Verbosity.quiet,
+        stateful_step_count=2,
+        derandomize=False,
+        deadline=1,
+        suppress_health_check=[],
+    )
+    hypothesis.settings.load_profile("theirs")
+    try:
+        again = searched(sound, settings)
+        assert hypothesis.settings.default.max_examples == 3
+    finally:
+        hypothesis.settings.load_profile("default")
+    assert dumps(search_record(again)) == dumps(search_record(healthy))
+    assert hypothesis.settings.default.max_examples == before.max_examples
+
+
+def test_every_setting_of_hypothesis_is_given(sound, settings, monkeypatch):
+    """One that the search left out would come from the user's profile."""
+    given = {}
+    real = hypothesis.settings
+
+    def spy(**fields):
+        given.update(fields)
+        return real(**fields)
+
+    monkeypatch.setattr(hypothesis, "settings", spy)
+    searched(sound, Settings(stress={"worlds": 4}))
+    known = (
+        {name for name in real.__slots__ if not name.startswith("_")} if hasattr(real, "__slots__") else set()
+    )
+    known |= {name for name in vars(real) if isinstance(vars(real)[name], property)}
+    known -= {"default"}
+    assert known <= given.keys(), known - given.keys()
+    assert given["derandomize"] is True
+    assert given["database"] is None
+    assert given["deadline"] is None
+    assert given["suppress_health_check"] == ()
+
+
+def test_worlds_are_judged_at_a_level_that_all_share(sound, settings):
+    domain = domain_of(settings, "features")
+    assert Bench(sound, domain, settings).settings.alpha == pytest.approx(0.05 / 40)
+
+
+def test_changed_dials_are_those_that_differ(settings):
+    domain = domain_of(settings, "features")
+    assert changed_dials(domain.base, domain) == {}
+    spec = dataclasses.replace(domain.base, orientation=2, noise_image=0.05)
+    assert changed_dials(spec, domain) == {"orientation": 2, "noise_image": 0.05}
