@@ -95,8 +95,11 @@ def test_a_crashed_worker_cannot_be_accepted(project):
 
 
 def test_an_interrupted_run_is_whole_and_says_so(project):
+    # A shell starts what it puts into the background with interrupts ignored, and children inherit that.
     project.write(
-        "test_mine.py", "def test_mine():\n    print('waiting', flush=True)\n    while True:\n        pass\n"
+        "test_mine.py",
+        "import signal\n\ndef test_mine():\n    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    print('waiting', flush=True)\n    while True:\n        pass\n",
     )
     args = ["-s", "-p", "no:randomly", "-k", "contract or mine", "test_mine.py"]
     command = [
