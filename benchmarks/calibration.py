@@ -8,6 +8,7 @@ bound, the attribution by access level, and the error of the mispairing rate. Ev
     python benchmarks/calibration.py --out results        # about 40 minutes on two cores
     python benchmarks/calibration.py --stage development  # the seeds that limits and rules were chosen on
     python benchmarks/calibration.py --quick              # a look, a few minutes
+    python benchmarks/calibration.py --only "confounder by agreement" --severity 0.25 --first 30000
 
 Measurements are kept in ``.mmaudit/calibration`` by the digest of their settings and of the measuring code:
 a run that was stopped goes on where it was, and another limit or rule trains nothing again.
@@ -31,6 +32,8 @@ from calibration_models import (
 )
 from calibration_tables import Row, write
 
+from mmaudit.failures import mechanism_named
+
 __all__ = ["main"]
 
 CACHE = Path(__file__).parent.parent / ".mmaudit" / "calibration"
@@ -39,13 +42,22 @@ COMPOUND_SEVERITIES = (0.5, 1.0)
 """Where every part does harm of its own; a failure that does none has nothing to be named for."""
 
 
-def plan(stage: str, seeds: int, healthy: int, benign_seeds: int, compound_seeds: int) -> Plan:
+def plan(
+    stage: str,
+    seeds: int,
+    healthy: int,
+    benign_seeds: int,
+    compound_seeds: int,
+    *,
+    first: int | None = None,
+    severities: tuple[float, ...] = SEVERITIES,
+) -> Plan:
     """Return the plan of a stage: development sees no benign type and no seed of the evaluation."""
     development = stage == "development"
     return Plan(
-        first=DEVELOPMENT if development else EVALUATION,
+        first=first if first is not None else DEVELOPMENT if development else EVALUATION,
         seeds=seeds,
-        severities=SEVERITIES,
+        severities=severities,
         compound_severities=COMPOUND_SEVERITIES,
         healthy=healthy,
         benign=tuple(BENIGN_DEVELOPMENT if development else BENIGN),
@@ -87,6 +99,13 @@ def _progress(done: int, total: int, seconds: float) -> None:
     )
 
 
+def alone(wanted: list[Model], mechanism: str, severities: list[float] | None) -> list[Model]:
+    """Return the models of one mechanism, of all severities or of some, and their healthy twins."""
+    planted = [m for m in wanted if m.label == mechanism and (not severities or m.severity in severities)]
+    twins = [m.recipe.twin() for m in planted]
+    return [*planted, *(m for m in wanted if not m.families and m.recipe in twins)]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the calibration and print its tables."""
     parser = argparse.ArgumentParser(
@@ -100,6 +119,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="3 seeds, 12 healthy models, 1 of each benign variant"
     )
+    parser.add_argument("--first", type=int, help="the first seed, other than the stage's")
+    parser.add_argument("--only", metavar="MECHANISM", help="this mechanism alone, and its healthy twins")
+    parser.add_argument("--severity", type=float, action="append", help="instead of those of the plan")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, help="folder for calibration.json and the plots")
     args = parser.parse_args(arguments)
@@ -111,7 +133,11 @@ def main(arguments: list[str] | None = None) -> int:
             "benign_seeds": args.benign,
             "compound_seeds": args.compounds,
         }
-    rows = gather(list(models(plan(args.stage, **counts))), args.jobs)
+    severities = tuple(args.severity or SEVERITIES)
+    wanted = list(models(plan(args.stage, **counts, first=args.first, severities=severities)))
+    if args.only is not None:
+        wanted = alone(wanted, mechanism_named(args.only).name, args.severity)
+    rows = gather(wanted, args.jobs)
     print(f"stage: {args.stage}")
     print(write(rows, args.out))
     return 0

@@ -5,7 +5,7 @@ from mmaudit.failures.recipe import Recipe
 
 __all__ = ["SHORTCUT"]
 
-MOST_CODES = 8
+MOST_CODES = 5
 FULL_STRENGTH = 0.5
 
 
@@ -14,7 +14,7 @@ def _agreement(recipe: Recipe, severity: float) -> Recipe:
 
 
 def _cardinality(recipe: Recipe, severity: float) -> Recipe:
-    return recipe.confounded(agreement=1.0, cardinality=max(2, round(MOST_CODES**severity)))
+    return recipe.confounded(agreement=1.0, cardinality=max(2, round(1 + (MOST_CODES - 1) * severity)))
 
 
 def _strength(recipe: Recipe, severity: float) -> Recipe:
@@ -28,7 +28,7 @@ def _mechanism(name: str, plant: Plant, claim: str) -> Mechanism:
 SHORTCUT: tuple[Mechanism, ...] = (
     _mechanism("confounder by agreement", _agreement, "A code agrees within a share of the pairs."),
     _mechanism(
-        "confounder by cardinality", _cardinality, "A code of two to eight values agrees within all pairs."
+        "confounder by cardinality", _cardinality, "A code of two to five values agrees within all pairs."
     ),
     _mechanism(
         "confounder by strength",

@@ -1,20 +1,17 @@
 """Which failures are present? Named by rules whose nulls are exact or trusted, from the outcomes of an audit.
 
-A gate asks whether a limit is kept; a diagnosis asks what is there. Three kinds of rule answer it. None is
+A gate asks whether a limit is kept; a diagnosis asks what is there. Two kinds of rule answer it. None is
 learned from planted failures: a classifier that is alarms on benign types it has not seen.
 
 - *Null* rules: without the failure a figure has a known distribution (twins are told apart at chance, a
   redrawn nuisance costs nothing, claimed pairs are as good as trusted ones), and it is beyond :data:`ALPHA`.
 - *Limit* rules: the gate's own limit is broken at :data:`ALPHA`. Where a gate has no limit in force (the
   training figures of anyone but the reference aligner) the diagnosis says that it cannot know.
-- *Bank* rules, for the reference aligner alone: the figure is beyond what healthy ones measured. Its spread
-  from model to model is far wider than its interval, so another healthy model is what it is compared with.
 
 What one failure explains is not held to be another one as well: see :func:`_explained`.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +19,6 @@ from typing import Any
 from mmaudit.errors import InputError
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import FAILURE_ORDER
-from mmaudit.gates.reference_limits import HEALTHY
 from mmaudit.inference import tail_probability
 from mmaudit.measurement import Measurement
 
@@ -125,23 +121,6 @@ def _one_beyond(outcome: Outcome) -> bool:
     return any(p * len(found) <= ALPHA for p in found)
 
 
-def _above_bank(outcome: Outcome) -> bool:
-    """Whether one of the measurements is above what another healthy model would measure.
-
-    The p-value is that of one more draw from a normal population known by a sample: Student's t of
-    (value − mean) / (SD √(1 + 1/m)) with m − 1 degrees of freedom.
-    """
-    from scipy.stats import t
-
-    ranges = [(m.value, HEALTHY[m.name]) for m in _measurements(outcome) if m.name in HEALTHY]
-    tails = (
-        float(t.sf((value - known.mean) / (known.sd * math.sqrt(1 + 1 / known.models)), known.models - 1))
-        for value, known in ranges
-        if value is not None
-    )
-    return any(p * len(ranges) <= ALPHA for p in tails)
-
-
 def _all_beyond(outcome: Outcome) -> bool:
     """Whether both modalities break the limit: what breaks it in one alone is no collapse of the space."""
     limit = outcome.limit
@@ -178,7 +157,7 @@ _RULES = (
         check="twin_variance",
         null="both encoders let go of noise and nuisance as healthy ones do",
         misses="an encoder that kept the noise of its inputs",
-        holds=_above_bank,
+        holds=_one_beyond,
     ),
     *(
         _Rule(
@@ -186,7 +165,7 @@ _RULES = (
             check=check,
             null="the encoder has left the similarities of its raw inputs as far behind as healthy ones do",
             misses=f"an encoder that hardly learned ({check.partition('_')[0]} modality)",
-            holds=_above_bank,
+            holds=_one_beyond,
         )
         for check in _INPUT_SIMILARITY
     ),
@@ -304,8 +283,6 @@ def _unseen(rule: _Rule, outcome: Outcome | None, access: str) -> str | None:
         return f"{rule.check} is undefined: {next(iter(outcome.measurement.notes), 'no reason was given')}"
     if rule.holds in (_one_beyond, _all_beyond) and outcome.limit is None:
         return f"{rule.check} has no limit for this subject"
-    if rule.holds is _above_bank and (outcome.limit is None or outcome.limit.kind != "reference"):
-        return f"{rule.check} has no known healthy range for this subject"
     if rule.holds is _above_null and all(m.null is None for m in _measurements(outcome)):
         return f"{rule.check} has no null here; mark pairs known to be right as trusted"
     return None

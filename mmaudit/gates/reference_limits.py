@@ -5,15 +5,11 @@ standard deviation (SD) of each figure; a limit stands far beyond the healthy ra
 harmful failure does.
 """
 
-from types import MappingProxyType
-from typing import NamedTuple
-
 from mmaudit.gates.outcome import Limit
 
 __all__ = [
     "EXCHANGEABILITY",
     "GRADIENT_RATIO",
-    "HEALTHY",
     "IMAGE_INPUT_SIMILARITY",
     "MEAN_COSINE",
     "MOVEMENT_RATIO",
@@ -70,22 +66,3 @@ TEXT_INPUT_SIMILARITY = _reference(
     "quarter of its learning rate gives more than 0.5",
     high=0.48,
 )
-
-
-class Healthy(NamedTuple):
-    """What ``models`` healthy reference aligners measure: mean and standard deviation over models."""
-
-    mean: float
-    sd: float
-    models: int
-
-
-HEALTHY = MappingProxyType(
-    {
-        "twin_variance_image": Healthy(0.0064, 0.0004, 60),
-        "twin_variance_text": Healthy(0.1581, 0.0108, 60),
-        "input_similarity_image": Healthy(0.1330, 0.0072, 60),
-        "input_similarity_text": Healthy(0.4341, 0.0093, 60),
-    }
-)
-"""By measurement, as benchmarks/healthy_ranges.py prints it; the spread holds the sampling error as well."""

@@ -34,6 +34,7 @@ def everything(x, y, severity):
     codes = np.arange(len(y)) % 4
     rows = np.arange(len(y))
     return {
+        "mixed_with_inputs": (x, damage.mixed_with_inputs(y, x**2, severity, rng())),
         "mixed_with_noise": (x, damage.mixed_with_noise(y, severity, rng())),
         "cut_rank": (x, damage.cut_rank(y, severity)),
         "shrunk_to_mean": (damage.shrunk_to_mean(x, severity), damage.shrunk_to_mean(y, severity)),
@@ -96,6 +97,18 @@ def test_derangement_moves_exactly_its_share(severity, size):
     assert len(moved) == (wanted if wanted >= 2 else 0)
     assert set(moved) <= set(rows)
     assert sorted(map(tuple, out)) == sorted(map(tuple, y))
+
+
+def test_a_projection_of_the_inputs_replaces_the_item_and_keeps_the_inputs():
+    x, y = sides()
+    inputs = generator(2, "damage inputs").standard_normal((len(y), 300))
+    found = [
+        input_similarity(inputs, damage.mixed_with_inputs(y, inputs, severity, rng())).value
+        for severity in (0.0, 0.5, 1.0)
+    ]
+    assert found == sorted(found)
+    assert found[0] < 0.1
+    assert found[2] > 0.7
 
 
 @given(severities)

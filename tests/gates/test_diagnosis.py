@@ -1,7 +1,6 @@
 import dataclasses
 
 import pytest
-import scipy.stats
 
 from mmaudit.diagnostics import mispairing_rate, ranks
 from mmaudit.embeddings import Embeddings
@@ -9,7 +8,6 @@ from mmaudit.errors import InputError
 from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, check_named
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, ALPHA, Diagnosis, diagnose
 from mmaudit.gates.policy import FAILURE_ORDER
-from mmaudit.gates.reference_limits import HEALTHY as HEALTHY_RANGES
 from mmaudit.inference import exact, proportion, student, undefined
 from mmaudit.seeds import generator
 
@@ -62,9 +60,9 @@ BROKEN = {
     "norm_leak": estimate("norm_leak", 0.1),
     "rank_asymmetry": estimate("rank_asymmetry", 0.7),
     "movement_ratio": outcome("movement_ratio", exact("movement_ratio", 2.0, 15)),
-    "twin_variance": sided("twin_variance", 0.006, 0.2),
-    "first_input_similarity": named("first_input_similarity", "input_similarity_image", 0.158),
-    "second_input_similarity": named("second_input_similarity", "input_similarity_text", 0.47),
+    "twin_variance": sided("twin_variance", 0.006, 0.25),
+    "first_input_similarity": named("first_input_similarity", "input_similarity_image", 0.2),
+    "second_input_similarity": named("second_input_similarity", "input_similarity_text", 0.53),
     "twin_accuracy": estimate("twin_accuracy", 0.29, 0.003, null=0.25),
     "counterfactual_drop": estimate("counterfactual_drop", 0.08, 0.008),
     "matched_negative_drop": estimate("matched_negative_drop", 0.08, 0.008),
@@ -106,7 +104,12 @@ def test_each_rule_names_its_failure_and_shows_what_it_found(check):
 def test_rules_read_checks_of_the_catalogue_and_every_failure_they_name_is_known():
     names = {c.name for c in CHECKS}
     assert {o.check for o in HEALTHY} == set(BROKEN) <= names
-    assert {check_named(name).failure for name in BROKEN} == set(FAILURE_ORDER) - {"integrity", "alignment"}
+    assert {check_named(name).failure for name in BROKEN} == {
+        "dominance",
+        "shortcut",
+        "corruption",
+        "collapse",
+    }
 
 
 def test_pairs_of_failures_give_sets_in_the_order_of_a_report():
@@ -164,32 +167,6 @@ def test_a_training_figure_without_a_limit_is_not_known():
     result = found(replaced=(no_limit,))
     assert result.failures == ()
     assert any("movement_ratio has no limit for this subject" in line for line in result.unknown)
-
-
-@pytest.mark.parametrize("kind", [None, "user", "field"])
-def test_what_is_healthy_is_known_of_the_reference_aligner_alone(kind):
-    kept = BROKEN["first_input_similarity"]
-    limit = None if kind is None else Limit(high=0.1, kind=kind, rationale="mine")
-    result = found(replaced=(dataclasses.replace(kept, limit=limit),))
-    assert result.failures == ()
-    assert any("first_input_similarity has no known healthy range" in line for line in result.unknown)
-
-
-def test_one_more_healthy_model_is_beyond_its_bank_once_in_a_thousand():
-    """The rule on draws of a bank and one more, by the same formula as the rule's."""
-    rng = generator(7, "banks")
-    draws = rng.standard_normal((200_000, 61))
-    bank, more = draws[:, :60], draws[:, 60]
-    t = (more - bank.mean(axis=1)) / (bank.std(axis=1, ddof=1) * (1 + 1 / 60) ** 0.5)
-    edge = scipy.stats.t.isf(ALPHA, 59)
-    assert 0.0007 < (t > edge).mean() < 0.0013
-    known = HEALTHY_RANGES["input_similarity_image"]
-    at = known.mean + edge * known.sd * (1 + 1 / 60) ** 0.5
-    beyond, within = (
-        named("first_input_similarity", "input_similarity_image", at + step) for step in (1e-6, -1e-6)
-    )
-    assert found(replaced=(beyond,)).failures == ("dominance",)
-    assert found(replaced=(within,)).failures == ()
 
 
 def test_without_trusted_pairs_the_mispairing_rate_has_no_null():
