@@ -20,11 +20,9 @@ __all__ = [
     "Operand",
     "Screen",
     "compare",
-    "dense",
+    "count",
     "error_bound",
-    "exact",
     "inner_products",
-    "sparse",
 ]
 
 Float32Array = npt.NDArray[np.float32]
@@ -246,6 +244,32 @@ def exact(pairs: Screen, rows: slice, columns: slice, parts: Sequence[tuple[Leav
             above, level = compare(similarity, own, scale * np.maximum(partner, by_candidate))
             tally.add_mask(block, above)
             tally.add_mask(block, level, tied=True)
+
+
+def count(
+    pairs: Screen,
+    mask: Leaves,
+    rows: slice,
+    columns: slice,
+    tallies: Sequence[Tally],
+    similarity: Float32Array,
+    hits: BoolArray,
+    certain: BoolArray,
+) -> None:
+    """Count a block of float32 similarities, ``mask`` applied, by axis 0 and, with two tallies, by axis 1.
+
+    ``hits`` and ``certain`` are room to work in, as large as the block.
+    """
+    sides = [Block(rows, columns, axis) for axis in range(len(tallies))]
+    if pairs.single and sparse(pairs, sides, tallies, similarity, hits):
+        return
+    unsettled = [
+        (mask, side.axis, tally)
+        for side, tally in zip(sides, tallies, strict=True)
+        if not (pairs.single and dense(pairs, side, tally, similarity, hits, certain))
+    ]
+    if unsettled:
+        exact(pairs, rows, columns, unsettled)
 
 
 def _along(values: npt.NDArray[Any], block: Block) -> npt.NDArray[Any]:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
-from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, dense, exact, sparse
-from mmaudit.diagnostics._tally import Block, IntArray, Tally
+from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count
+from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.embeddings import Embeddings
 from mmaudit.threads import cores, one_blas_thread
 
@@ -164,17 +164,9 @@ def _count(
             with np.errstate(over="ignore", invalid="ignore"):
                 np.matmul(scored[part], candidates, out=space[0])
             here = slice(rows.start + part.start, rows.start + part.stop)
-            unsettled = []
             for mask, directions in zip(masks, tallies, strict=True):
                 mask.apply(space[0], here, columns)
-                sides = [Block(here, columns, axis) for axis in (0, 1)]
-                if pairs.single and sparse(pairs, sides, directions, *space[:2]):
-                    continue
-                for side, tally in zip(sides, directions, strict=True):
-                    if not (pairs.single and dense(pairs, side, tally, *space)):
-                        unsettled.append((mask, side.axis, tally))
-            if unsettled:
-                exact(pairs, here, columns, unsettled)
+                count(pairs, mask, here, columns, directions, *space)
 
 
 def each(task: Callable[[slice], None], parts: Sequence[slice], threads: int) -> None:

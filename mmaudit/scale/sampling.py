@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
-from mmaudit.diagnostics._screen import PLAIN, Operand, Screen, dense, exact
+from mmaudit.diagnostics._screen import PLAIN, Operand, Screen, count
 from mmaudit.diagnostics._sweep import each
-from mmaudit.diagnostics._tally import Block, IntArray, Tally
+from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.diagnostics.retrieval import Counts, Ranks
 from mmaudit.embeddings import Similarity
 from mmaudit.scale.rows import Rows
@@ -113,6 +113,4 @@ def _count(screen: Screen, tally: Tally, leave: _Leave) -> None:
             with np.errstate(over="ignore", invalid="ignore"):
                 np.matmul(scored[rows], candidates, out=space[0])
             leave.apply(space[0], rows, columns)
-            block = Block(rows, columns, 0)
-            if not (screen.single and dense(screen, block, tally, *space)):
-                exact(screen, rows, columns, [(leave, 0, tally)])
+            count(screen, leave, rows, columns, [tally], *space)

@@ -144,8 +144,8 @@ def test_the_bound_holds_for_the_worst_order_of_summation():
 
 def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(monkeypatch):
     whole, listed = [], []
-    exact, settle = _sweep.exact, _screen.settle
-    monkeypatch.setattr(_sweep, "exact", lambda *a: (whole.append(a), exact(*a)))
+    exact, settle = _screen.exact, _screen.settle
+    monkeypatch.setattr(_screen, "exact", lambda *a: (whole.append(a), exact(*a)))
     monkeypatch.setattr(_screen, "settle", lambda *a: (listed.append(len(a[2])), settle(*a)))
     ranks(Embeddings(*drawn(generator(3, "doubt"), 300, 16, "plain")))
     assert not whole
