@@ -7,7 +7,6 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, check_named
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, ALPHA, Diagnosis, diagnose
-from mmaudit.gates.policy import FAILURE_ORDER
 from mmaudit.inference import exact, proportion, student, undefined
 from mmaudit.seeds import generator
 
@@ -75,6 +74,7 @@ BROKEN = {
 }
 
 
+FAILURES = {"dominance", "shortcut", "corruption", "collapse"}
 BOTH_INPUTS = ("first_input_similarity", "second_input_similarity")
 
 
