@@ -79,10 +79,12 @@ def same_value_drops(
     ``columns`` maps a name to (n,) codes; :data:`UNKNOWN` items take no part in that column. Per query: r@1
     among m random candidates of other values, less r@1 among m of its own value, m being the smaller of the
     two counts; the mean of both directions. A query without a value, or without such candidates, loses
-    nothing: what is measured is the harm to all queries. Subsets are not drawn: with b of N candidates better and t as
-    good, the expected hit is [C(N − b + 1, m + 1) − C(N − b − t, m + 1)] / ((t + 1) C(N, m)), the sum of the
-    hypergeometric terms over the places among the tied. A column that plays no role reads 0 whatever the
-    encoder; what rules candidates out, or only prefers some, reads more.
+    nothing: what is measured is the harm to all queries.
+
+    Subsets are not drawn: with b of N candidates better and t as good, the expected hit is
+    [C(N − b + 1, m + 1) − C(N − b − t, m + 1)] / ((t + 1) C(N, m)), the sum of the hypergeometric terms over
+    the places among the tied. A column that plays no role reads 0 whatever the encoder; what rules
+    candidates out, or only prefers some, reads more.
 
     Unlike :func:`~mmaudit.diagnostics.shortcut.matched_negative_drop`, the other side holds no candidate of
     the query's own value. A shortcut of two values loses half its effect there, and nothing here. Raises
