@@ -14,8 +14,8 @@ Each draw is audited three times:
   has fallen by 0.05 or more. ``repulsion lost``: both are pulled towards one point until the mean cosine is
   0.99. Both must be rejected.
 
-``python benchmarks/field_limits.py --draws 100`` takes about half an hour on one core. ``--first`` starts at
-another draw and ``--rows`` appends what each gave to a file, so that the draws can be made in pieces.
+Run ``python benchmarks/field_limits.py --draws 100``. ``--first`` starts at another draw and ``--rows``
+appends what each gave to a file, so that the draws can be made in pieces.
 """
 
 import argparse
