@@ -1,6 +1,5 @@
 """Is any of many columns what items are matched by? Nobody has to say which one it might be."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -79,10 +78,13 @@ def same_value_drops(
 
     ``columns`` maps a name to (n,) codes; :data:`UNKNOWN` items take no part in that column. Per query: r@1
     among m random candidates of other values, less r@1 among m of its own value, m being the smaller of the
-    two counts; the mean of both directions. Subsets are not drawn: with b of N candidates better and t as
-    good, the expected hit is [C(N − b + 1, m + 1) − C(N − b − t, m + 1)] / ((t + 1) C(N, m)), the sum of the
-    hypergeometric terms over the places among the tied. A column that plays no role reads 0 whatever the
-    encoder; what rules candidates out, or only prefers some, reads more.
+    two counts; the mean of both directions. A query without a value, or without such candidates, loses
+    nothing: what is measured is the harm to all queries.
+
+    Subsets are not drawn: with b of N candidates better and t as good, the expected hit is
+    [C(N − b + 1, m + 1) − C(N − b − t, m + 1)] / ((t + 1) C(N, m)), the sum of the hypergeometric terms over
+    the places among the tied. A column that plays no role reads 0 whatever the encoder; what rules
+    candidates out, or only prefers some, reads more.
 
     Unlike :func:`~mmaudit.diagnostics.shortcut.matched_negative_drop`, the other side holds no candidate of
     the query's own value. A shortcut of two values loses half its effect there, and nothing here. Raises
@@ -177,20 +179,20 @@ def _drop(
         return inference.undefined(name, reason, n, confidence=confidence, unit="share")
     query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
     moved = effect != 0
-    # Queries left out stay in the gallery: they spoil others, and add nothing of their own.
-    values = np.where(kept, drop, math.fsum(drop[kept]) / count)
-    shared = inference.shared_variance(values, query[moved], candidate[moved], effect[moved], group)
+    shared = inference.shared_variance(drop, query[moved], candidate[moved], effect[moved], group)
     return inference.bounded_mean(
         name,
-        np.clip(drop[kept], -1.0, 1.0),
+        np.clip(drop, -1.0, 1.0),
         (-1.0, 1.0),
-        clusters=group[kept],
-        shared=shared * (n / count) ** 2,
+        clusters=group,
+        shared=shared,
         confidence=confidence,
         unit="share",
         direction="lower is better",
         null=0.0,
-        notes=(f"{n - count} of {n} queries left out: their value is rare or missing",) if count < n else (),
+        notes=(f"{n - count} of {n} queries lose nothing: their value is rare or missing",)
+        if count < n
+        else (),
         method="paired difference, Bonett-Price adjusted Wald",
     )
 

@@ -68,6 +68,8 @@ def _some(found: Measured) -> Measured:
 
 def _split_overlap(case: Case) -> Measured:
     assert case.splits is not None
+    if not case.contents:
+        raise InputError("the inputs have no content to compare; give pictures, captions, files or arrays")
     return [d.split_overlap(codes, case.splits, of=what) for what, codes in case.contents.items()]
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,29 +99,31 @@ def _values(column: npt.NDArray[Any]) -> str:
 def contents_of(pairs: Pairs) -> dict[str, IntArray]:
     """Return equal contents as equal codes (n,): of each modality that is no text, and of whole pairs.
 
-    A short caption says the same of many pictures, so a caption that recurs is no item that recurs.
+    A short caption says the same of many pictures, so a caption that recurs is no item that recurs. Inputs
+    that are numbers of rows, or objects without bytes, have no content that could be compared.
     """
     columns = {modality: _contents(column, len(pairs)) for modality, column in pairs.inputs.items()}
-    texts = [
-        m
-        for m, column in pairs.inputs.items()
-        if not isinstance(column, Files) and isinstance(column[0], str)
-    ]
+    found = {m: codes(c) for m, c in columns.items() if c is not None and not _is_text(pairs.inputs[m])}
     first, second = columns.values()
-    whole = codes(list(zip(first.tolist(), second.tolist(), strict=True)))
-    return {**{m: column for m, column in columns.items() if m not in texts}, "whole pair": whole}
+    if first is not None and second is not None:
+        found["whole pair"] = codes(list(zip(first, second, strict=True)))
+    return found
 
 
-def _contents(column: Any, n: int) -> IntArray:
+def _is_text(column: Any) -> bool:
+    return not isinstance(column, Files) and isinstance(column[0], str)
+
+
+def _contents(column: Any, n: int) -> Sequence[Hashable] | None:
     if isinstance(column, Files):
-        return codes(column.digests)
+        return column.digests
     values: list[Hashable] = []
     for row in range(n):
         item = column[row]
         if isinstance(item, str):
             values.append(" ".join(item.casefold().split()))
-        elif hasattr(item, "tobytes"):
+        elif hasattr(item, "tobytes") and np.ndim(item) > 0:
             values.append(hashlib.sha256(item.tobytes()).hexdigest())
         else:
-            values.append(row)
-    return codes(values)
+            return None
+    return values

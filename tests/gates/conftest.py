@@ -87,12 +87,15 @@ def healthy_pairs(n=800):
 def described_subject():
     """:func:`synthetic`, its text encoder reading captions that end in the number of their row."""
     subject = synthetic()
-    look_up = subject.encoders["text"]
+    look_up, look_up_image = subject.encoders["text"], subject.encoders["image"]
+
+    def see(rows):
+        return look_up_image(np.reshape(rows, -1))
 
     def read(captions):
         return look_up(np.array([int(caption.split()[-1]) for caption in captions]))
 
-    return dataclasses.replace(subject, encoders={**subject.encoders, "text": read})
+    return dataclasses.replace(subject, encoders={"image": see, "text": read})
 
 
 def described_pairs(n=800):
@@ -101,7 +104,7 @@ def described_pairs(n=800):
     forms = rng.integers(0, 2, n)
     return Pairs(
         inputs={
-            "image": np.arange(n),
+            "image": np.arange(n)[:, None],
             "text": [f"{'a photo of' if form else 'this is'} item {i}" for i, form in enumerate(forms)],
         },
         metadata={"source": np.array([f"agency {v}" for v in rng.integers(0, 5, n)])},

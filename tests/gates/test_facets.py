@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from mmaudit.gates import Auditor, Verdict
+from mmaudit.gates.facets import SAMPLE, contents_of, sample, scan_of, slices_of
+from mmaudit.pairs import Pairs
+from mmaudit.seeds import generator
+
+
+def test_contents_are_those_of_inputs_that_have_any():
+    image = np.repeat(np.arange(3.0), 2)[:, None]
+    pairs = Pairs(inputs={"image": image, "text": ["a  dog", "A dog", "b", "c", "d", "d"]})
+    found = {name: codes.tolist() for name, codes in contents_of(pairs).items()}
+    assert found == {"image": [0, 0, 1, 1, 2, 2], "whole pair": [0, 0, 1, 2, 3, 3]}
+    assert contents_of(Pairs(inputs={"image": np.arange(3), "text": ["a", "b", "b"]})) == {}
+
+
+def test_rows_of_given_embeddings_are_no_content():
+    z = generator(0, "rows").standard_normal((80, 8))
+    pairs = Pairs(inputs={"image": np.arange(80), "text": np.arange(80)}, splits=np.array(["a", "b"] * 40))
+    found = Auditor((z, z), pairs).run("split_overlap")
+    assert found.verdict is Verdict.NOT_EVIDENCED
+    assert "have no content to compare" in found.reason
+
+
+def test_slices_are_named_by_their_values():
+    n = 120
+    pairs = Pairs(
+        inputs={"image": np.arange(n), "text": np.arange(n)},
+        factors={"topic": np.arange(n) % 2},
+        metadata={"source": np.array(["x", "y"])[np.arange(n) // 60], "size": np.arange(n) * 1.0},
+    )
+    found = slices_of(pairs)
+    assert found["topic = 1"].sum() == 60
+    assert found["source = y"].sum() == 60
+    assert sorted(name for name in found if name.startswith("size")) == [
+        "size = 0 to 23",
+        "size = 24 to 47",
+        "size = 48 to 71",
+        "size = 72 to 95",
+        "size = 96 to 119",
+    ]
+
+
+def test_a_scan_is_of_a_sample_and_follows_the_rows_that_are_taken():
+    n = SAMPLE + 500
+    pairs = Pairs(
+        inputs={"image": np.arange(n), "text": [f"caption {i}" for i in range(n)]},
+        metadata={
+            "source": np.array(["x", "y"])[np.arange(n) % 2],
+            "id": np.array([str(i) for i in range(n)]),
+        },
+    )
+    scan = scan_of(pairs, 7)
+    assert len(scan.rows) == SAMPLE
+    assert np.array_equal(scan.rows, sample(n, 7))
+    assert any(line.startswith("id was not scanned: its values are rare") for line in scan.skipped)
+    assert "text first word" not in scan.content  # it has one value
+    part = scan.take(np.arange(0, n, 3), n)
+    assert np.array_equal(
+        np.arange(0, n, 3)[part.rows] % 2 == 0, part.form["source"] == part.form["source"][0]
+    )
+
+
+@pytest.mark.parametrize("check", ["shortcut_scan", "slice_spread", "split_overlap", "near_duplicates"])
+def test_without_columns_slices_or_splits_nothing_is_evidenced(check):
+    z = generator(0, "rows").standard_normal((80, 8))
+    found = Auditor((z, z)).run(check)
+    assert found.verdict is Verdict.NOT_EVIDENCED
+    assert found.reason.startswith("needs ")
