@@ -38,8 +38,12 @@ def test_clip_trained_clean_is_accepted_and_trained_on_watermarks_rejected(examp
     assert clean.verdict is Verdict.ACCEPT, [o.reason for o in clean.outcomes]
     assert clean["consistency"].verdict is Verdict.ACCEPT
     assert watermarked.verdict is Verdict.REJECT
-    assert {"twin_accuracy", "counterfactual_drop"} <= rejected(watermarked)
-    assert {o.failure for o in watermarked.outcomes if o.check in rejected(watermarked)} == {"shortcut"}
+    assert rejected(watermarked) == {"shortcut_scan"}
+    assert "corner top left" in watermarked["shortcut_scan"].measurement.name
+    assert clean["shortcut_scan"].verdict is Verdict.ACCEPT
+    for told in ("twin_accuracy", "counterfactual_drop", "matched_negative_drop"):
+        assert clean[told].verdict is Verdict.ACCEPT
+        assert watermarked[told].verdict is Verdict.NOT_EVIDENCED
     assert clean["recall_at_1"].measurement.high < watermarked["recall_at_1"].measurement.low
     assert "## Trained on clean pairs: ACCEPT" in printed
     assert "## Trained on watermarked pairs: REJECT" in printed
