@@ -96,6 +96,9 @@ def _told(value: Any, above: frozenset[int]) -> str:
         return f"{kind} {{{', '.join(pairs)}}}"
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return f"{value.dtype}{value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(getattr(value, "pattern", None), str) and isinstance(getattr(value, "flags", None), int):
+        # What a pattern is compiled to may depend on the order of sets.
+        return f"{kind} {value.pattern!r} {int(value.flags)} {getattr(value, 'named_lists', None)!r}"
     registered = copyreg.dispatch_table.get(type(value))
     reduced = value.__reduce_ex__(4) if registered is None else registered(value)
     if isinstance(reduced, str):
