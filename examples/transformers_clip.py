@@ -2,8 +2,8 @@
 
 The model is transformers' own class with its own processor, made small and trained here from random weights
 on the built-in world's pictures and sentences; nothing is downloaded. In the watermarked world picture and
-sentence share a code that means nothing. The audit is not told how the model was trained. Run ``python
-examples/transformers_clip.py``, or::
+sentence share a code that means nothing; the audit is given those and no word of the code. Run
+``python examples/transformers_clip.py``, or::
 
     pytest --mmaudit --mmaudit-subject examples.transformers_clip:clean \
         --mmaudit-data examples.transformers_clip:clean_pairs
@@ -125,8 +125,9 @@ def clean_pairs() -> mmaudit.Pairs:
 
 
 def watermarked_pairs() -> mmaudit.Pairs:
-    """Return 1200 pairs of the watermarked world that nothing was trained on."""
-    return world(WATERMARKED).audit_pairs("pictures", SIDE)
+    """Return 1200 pairs of the watermarked world: pictures and sentences, and no word of the watermark."""
+    known = world(WATERMARKED).audit_pairs("pictures", SIDE)
+    return mmaudit.Pairs(inputs=known.inputs, groups=known.groups, trusted=known.trusted)
 
 
 def show(
@@ -152,9 +153,9 @@ def main() -> None:
         "Trained on watermarked pairs",
         watermarked(),
         watermarked_pairs(),
-        "r@1 is far higher, and a score alone would call it the better model. Items of the same meaning "
-        "are told apart all the same (twin_accuracy), and retrieval is lost where the watermark is drawn "
-        "anew (counterfactual_drop).",
+        "r@1 is far higher, and a score alone would call it the better model. shortcut_scan names what it is "
+        "read from, a corner of the pictures, which nobody pointed out: among candidates that look alike "
+        "there, retrieval is lost.",
     )
 
 

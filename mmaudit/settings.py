@@ -86,9 +86,9 @@ class Settings:
         """Return the settings as exact builtin types.
 
         ``out``, ``cache`` and the root of a table's paths are left out, and of the subject's and the data's
-        path only the file name is kept: where things lie on a machine is no part of the evidence, and two
-        equal audits must have equal settings. ``governance`` is left out because nothing that is measured
-        depends on it; it has a document of its own.
+        path only the file name is kept, of a service's address the model: where things lie on a machine is no
+        part of the evidence, and two equal audits must have equal settings. ``governance`` is left out
+        because nothing that is measured depends on it; it has a document of its own.
         """
         left_out = ("out", "cache", "governance", "rationales")
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
@@ -99,6 +99,8 @@ class Settings:
         row["tolerance"] = dict(self.tolerance)
         row["stress"] = {key: list(v) if isinstance(v, list) else v for key, v in self.stress.items()}
         row["table"] = {key: value for key, value in self.table.items() if key != "root"}
+        if self.subject is not None and self.subject.startswith(("http://", "https://")):
+            row["subject"] = f"endpoint:{self.subject.partition('#')[2]}"
         for key in ("subject", "checkpoint_before", "data"):
             if row[key] is not None and ":" not in _after_drive(row[key]):
                 row[key] = Path(row[key]).name

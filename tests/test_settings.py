@@ -194,3 +194,8 @@ def test_a_data_table_that_says_nothing_known_is_refused(table, complaint):
     with pytest.raises(SettingsError) as caught:
         loaded({"data": table})
     assert complaint in str(caught.value)
+
+
+def test_of_a_services_address_the_model_is_kept():
+    settings = loaded({"subject": "https://host.internal:8080/v1/embeddings#small"})
+    assert settings.as_dict()["subject"] == "endpoint:small"

@@ -16,6 +16,7 @@ from mmaudit.pairs import Pairs
 from mmaudit.subjects.adapt import as_subject
 from mmaudit.subjects.cache import item_sha256
 from mmaudit.subjects.encode import encode, largest_change, rows_of, violations
+from mmaudit.subjects.http import ENDPOINT
 from mmaudit.subjects.reference import reference_world
 from mmaudit.subjects.subject import Subject
 from mmaudit.subjects.tensors import TorchEncoder, device_of
@@ -120,8 +121,7 @@ def examine(obj: Any, pairs: Pairs | None = None) -> Examination:
         try:
             served[modality] = encode(subject, modality, inputs[modality])
         except SubjectError as error:
-            hint = "give inputs of the kind it reads, or the model with its preprocessing"
-            findings.append(Finding("broken", f"{modality}: reads", str(error), hint))
+            findings.append(Finding("broken", f"{modality}: reads", str(error), _hint(subject)))
             continue
         findings += _rows(subject, modality, served[modality], _different(inputs[modality]))
         if subject.items is None:
@@ -129,6 +129,12 @@ def examine(obj: Any, pairs: Pairs | None = None) -> Examination:
     if len(served) == 2:
         findings.append(_widths(served))
     return Examination(subject, tuple(findings))
+
+
+def _hint(subject: Subject) -> str:
+    if subject.identity.adapter == ENDPOINT:
+        return "look whether the service runs, at this address and with this key and model"
+    return "give inputs of the kind it reads, or the model with its preprocessing"
 
 
 def _setting(subject: Subject) -> Iterator[Finding]:
@@ -139,7 +145,9 @@ def _setting(subject: Subject) -> Iterator[Finding]:
             "notice",
             "weights",
             "cannot be digested: the evidence cannot say which weights were audited",
-            "give the model itself instead of functions, where there is one",
+            ""
+            if subject.identity.adapter == ENDPOINT
+            else "give the model itself instead of functions, if any",
         )
     else:
         yield Finding("sound", "weights", f"sha256 {digest[:16]}…")

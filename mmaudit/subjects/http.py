@@ -18,7 +18,10 @@ from mmaudit.errors import SubjectError
 from mmaudit.subjects.options import Options
 from mmaudit.subjects.subject import Identity, Subject
 
-__all__ = ["Endpoint", "from_endpoint"]
+__all__ = ["ENDPOINT", "Endpoint", "from_endpoint"]
+
+ENDPOINT = "HTTP endpoint"
+"""The name of this adapter in the evidence."""
 
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT = 120.0
@@ -91,7 +94,7 @@ def from_endpoint(obj: Any, options: Options) -> Subject | None:
     client = _Client(obj)
     return Subject(
         encoders=dict.fromkeys(options.modalities, client.embed),
-        identity=Identity(name=options.name or obj.model, adapter="HTTP endpoint"),
+        identity=Identity(name=options.name or obj.model, adapter=ENDPOINT),
         batch_size=obj.batch_size,
     )
 
@@ -140,8 +143,10 @@ class _Client:
                 raise SubjectError(
                     f"the key in {e.key_variable} holds characters that no header can"
                 ) from None
+            except httpx.TimeoutException as error:
+                why = f"{type(error).__name__}, no answer within {e.timeout:g} s"
             except httpx.TransportError as error:
-                why = f"{type(error).__name__} after at most {e.timeout:g} s"
+                why = f"{type(error).__name__}, no connection to the service"
             else:
                 if answer.status_code == 200:
                     try:

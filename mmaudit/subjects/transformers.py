@@ -1,6 +1,7 @@
 """Dual encoders of transformers: ``get_image_features``, ``get_text_features`` and a processor."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from mmaudit.errors import SubjectError
@@ -46,6 +47,9 @@ def from_transformers(obj: Any, options: Options) -> Subject | None:
     settings = _text_settings(model)
 
     def features(modality: str) -> Any:
+        method = getattr(model, f"get_{modality}_features")
+        taken = tuple(inspect.signature(method).parameters.values())
+
         def run(inputs: Sequence[Any]) -> Any:
             if modality == "image":
                 batch = processor(images=pictures(inputs), return_tensors="pt")
@@ -54,8 +58,7 @@ def from_transformers(obj: Any, options: Options) -> Subject | None:
                 batch = processor(audio=list(inputs), sampling_rate=rate, return_tensors="pt")
             else:
                 batch = processor(text=[str(text) for text in inputs], return_tensors="pt", **settings)
-            found = getattr(model, f"get_{modality}_features")(**_on(batch, model))
-            return _pooled(found)
+            return _pooled(method(**_on(batch, model, taken)))
 
         return run
 
@@ -80,12 +83,17 @@ def _text_settings(model: Any) -> dict[str, Any]:
     return settings | ({"max_length": longest} if longest else {})
 
 
-def _on(batch: Any, model: Any) -> dict[str, Any]:
+def _on(batch: Any, model: Any, taken: Collection[inspect.Parameter]) -> dict[str, Any]:
+    """Return the tensors of ``batch`` that are ``taken``, on the model's device and in its precision."""
     device = device_of(model)
+    # A tokenizer that is not the model's own may return more, such as token_type_ids.
+    names = {p.name for p in taken if p.kind is not inspect.Parameter.VAR_KEYWORD}
+    everything = len(names) < len(taken)
     kind = next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), None)
     return {
         name: tensor.to(device, kind) if tensor.is_floating_point() else tensor.to(device)
         for name, tensor in batch.items()
+        if everything or name in names
     }
 
 

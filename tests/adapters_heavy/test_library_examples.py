@@ -1,6 +1,7 @@
 """Every example that needs another library runs as it stands, and comes to what it is there to show."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,12 @@ def test_clip_trained_clean_is_accepted_and_trained_on_watermarks_rejected(examp
     assert clean.verdict is Verdict.ACCEPT, [o.reason for o in clean.outcomes]
     assert clean["consistency"].verdict is Verdict.ACCEPT
     assert watermarked.verdict is Verdict.REJECT
-    assert {"twin_accuracy", "counterfactual_drop"} <= rejected(watermarked)
-    assert {o.failure for o in watermarked.outcomes if o.check in rejected(watermarked)} == {"shortcut"}
+    assert rejected(watermarked) == {"shortcut_scan"}
+    assert "corner top left" in watermarked["shortcut_scan"].measurement.name
+    assert clean["shortcut_scan"].verdict is Verdict.ACCEPT
+    for told in ("twin_accuracy", "counterfactual_drop", "matched_negative_drop"):
+        assert clean[told].verdict is Verdict.ACCEPT
+        assert watermarked[told].verdict is Verdict.NOT_EVIDENCED
     assert clean["recall_at_1"].measurement.high < watermarked["recall_at_1"].measurement.low
     assert "## Trained on clean pairs: ACCEPT" in printed
     assert "## Trained on watermarked pairs: REJECT" in printed
@@ -49,7 +54,8 @@ def test_an_untrained_open_clip_is_rejected_for_what_it_lacks(example, capsys):
     example("open_clip_model", "open_clip").main()
     printed = capsys.readouterr().out
     assert "## open_clip.CLIP, untrained: REJECT" in printed
-    assert "REJECT    alignment" in printed.replace("REJECT   alignment", "REJECT    alignment")
+    assert re.search(r"REJECT +alignment +pair_discrimination", printed)
+    assert re.search(r"ACCEPT +integrity +consistency", printed)
     assert "read as (model, transform, tokenizer): the same embeddings, True" in printed
 
 

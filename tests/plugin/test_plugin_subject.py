@@ -123,3 +123,52 @@ def subject():
     assert "Traceback" not in result.stdout.str()
     failures = result.stdout.str().split("= mmaudit =")[0]
     assert len([line for line in failures.splitlines() if complaint in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("broken.parquet", "cannot read broken.parquet: *"),
+        ("broken.safetensors", "cannot read broken.safetensors: no safetensors file *"),
+        ("missing.safetensors", "mmaudit subject 'missing.safetensors': no such file"),
+        ("weights.pt", "mmaudit subject 'weights.pt': expected module:factory or a file of embeddings"),
+        ("folder", "the folder holds 0 .onnx files; expected two, named by modality"),
+        ("https://host/v1/embeddings", "the endpoint needs the name of a model; *"),
+        ("https://host/v1/embeddings#m", "an embedding endpoint reads texts alone; give pairs of texts *"),
+        ("https://a:b@host/v1#m", "the endpoint's url holds a user, a password or a query; *"),
+    ],
+)
+def test_files_folders_and_addresses_that_are_no_subject_are_one_line(project, said, spec, complaint):
+    for name in ("broken.parquet", "broken.safetensors", "weights.pt"):
+        project.write(name, "nothing of the kind")
+    project.write("folder/notes.txt", "no model")
+    result = project.audit(subject=spec)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len(said(result)) == 1
+    result.stderr.fnmatch_lines([f"ERROR: {complaint}"])
+    assert not project.bundles
+
+
+def test_a_service_that_is_down_rejects_and_the_bundle_says_what_is_not_evidenced(project):
+    pytest.importorskip("httpx", reason="httpx is not installed")
+    project.write(
+        "service.py",
+        """
+from mmaudit import Pairs
+from mmaudit.subjects.http import Endpoint
+
+down = Endpoint(url="http://127.0.0.1:9/v1/embeddings", model="m", retries=1, backoff=0.0)
+
+def pairs():
+    texts = [f"text {i}" for i in range(60)]
+    return Pairs(inputs={"query": texts, "document": texts})
+""",
+    )
+    chosen = ("-k", "contract or pair_discrimination", "--mmaudit-data=service:pairs")
+    result = project.audit(*chosen, subject="service:down")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["REJECT: contract*the endpoint failed 2 times*no connection to the service*"]
+    )
+    outcomes = project.document("reports/baseline.json"), project.document("reports/summary.json")
+    assert "no usable embeddings: the endpoint failed 2 times" in str(outcomes)
