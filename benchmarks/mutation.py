@@ -5,9 +5,9 @@
 
 A mutant is a copy of the package with one small error in it: a comparison turned or moved by its boundary, an
 arithmetic operator exchanged, a number changed by one, a condition negated, ``and`` for ``or``, a keyword
-such as ``axis`` or ``ddof`` dropped. It is killed if a test of its target fails, errs or does not end in time.
-The sample is drawn at random and by seed. The share killed comes with a Wilson interval, survivors with their
-line. The tests must pass without a mutant, or nothing is run.
+such as ``axis`` or ``ddof`` dropped. It is killed if a test of its target fails, errs or does not end in
+time. The sample is drawn at random and by seed. The share killed comes with a Wilson interval, survivors with
+their line. The tests must pass without a mutant, or nothing is run.
 """
 
 import argparse
@@ -142,7 +142,7 @@ def is_killed(path: Path, number: int, tests: list[str], timeout: float) -> bool
 
 
 def notices(mutant: tuple[Path, str] | None, tests: list[str], timeout: float) -> bool:
-    """Return whether one of the ``tests`` fails on a copy of the project, with the text of one file changed."""
+    """Return whether one of the ``tests`` fails on a copy of the project with the text of one file changed."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copied = Path(folder)
         for name in ("mmaudit", "plugin", "checks", "tests", "benchmarks", "examples", "pyproject.toml"):
