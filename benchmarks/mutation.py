@@ -142,7 +142,7 @@ def is_killed(path: Path, number: int, tests: list[str], timeout: float) -> bool
 
 
 def notices(mutant: tuple[Path, str] | None, tests: list[str], timeout: float) -> bool:
-    """Return whether one of the ``tests`` fails on a copy of the project with the text of one file changed."""
+    """Return whether one of the ``tests`` fails on a copy of the project with one file changed."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copied = Path(folder)
         for name in ("mmaudit", "plugin", "checks", "tests", "benchmarks", "examples", "pyproject.toml"):
