@@ -28,6 +28,7 @@ __all__ = [
     "KINDS",
     "Intervention",
     "Kind",
+    "changed",
     "embeddings",
     "failures",
     "interventions",

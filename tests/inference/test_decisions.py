@@ -181,3 +181,15 @@ def test_shared_variance_by_hand():
     measured = inference.shared_variance(values, np.arange(4), np.full(4, 4), np.ones(4), clusters)
     assert excess > 0
     assert measured == pytest.approx(excess / 64)
+
+
+def test_n_to_decide_reaches_by_the_degrees_of_freedom_and_not_by_n():
+    m = inference.student("m", 0.5, 0.1, df=3, n=1000)
+    half = scipy.stats.t.ppf(0.975, 3) * 0.1
+    assert inference.n_to_decide(m, None, 0.6) == math.ceil(1000 * (half / 0.1) ** 2)
+
+
+def test_more_items_than_json_can_count_decide_nothing():
+    m = inference.student("m", 0.0, 1.0, 9, 10)
+    assert inference.n_to_decide(m, -1e-9, None) is None
+    assert inference.n_to_decide(m, -1e-6, None) < 2**53

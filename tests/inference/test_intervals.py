@@ -258,3 +258,24 @@ def test_bad_columns_are_refused():
         inference.paired_difference("d", [1.0], [0.0, 1.0])
     with pytest.raises(InputError, match="one label an item"):
         inference.mean("m", [1.0, 2.0], clusters=[1])
+
+
+def test_a_proportion_of_nothing_counts_no_item():
+    m = inference.proportion("p", [])
+    assert (m.value, m.n, m.notes) == (None, 0, ("no item to measure",))
+
+
+def test_hits_that_balance_each_other_are_worth_no_more_trials_than_there_are():
+    """One hit and one miss in a cluster: the mean varies less than that of independent trials."""
+    m = inference.proportion("p", [1.0, 0.0, 1.0, 0.0, 1.0, 1.0], clusters=[0, 0, 1, 1, 2, 2])
+    assert m.df == 6
+
+
+def test_one_interaction_is_an_interaction():
+    """By hand: the spoiler missed, own = -3/4, effect 3; 4/3 (-2 · 3 · own + 3/4 · 9) - 9 = 6, over n²."""
+    values = np.array([1.0, 0.0, 1.0, 1.0])
+    one, two = np.array([0]), np.array([1])
+    alone = inference.shared_variance(values, one, two, np.array([3.0]), np.arange(4))
+    assert alone == pytest.approx(6 / 16)
+    nothing = np.zeros(0, dtype=np.int64)
+    assert inference.shared_variance(values, nothing, nothing, np.zeros(0), np.arange(4)) == 0

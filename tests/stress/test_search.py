@@ -148,6 +148,23 @@ def test_an_encoder_that_raises_in_a_corner_is_a_counterexample_and_no_crash(sou
     assert "one shape only" in found.counterexamples[0].outcome.reason
 
 
+def test_an_encoder_that_answers_otherwise_each_time_is_told_so(sound):
+    asked = [0]
+
+    def text(features):
+        asked[0] += 1
+        rows = np.asarray(sound.encoders["text"](features))
+        return rows if asked[0] > 8 else np.random.default_rng(0).standard_normal(rows.shape)
+
+    fickle = dataclasses.replace(sound, encoders={**sound.encoders, "text": text})
+    found = searched(fickle, Settings(stress={"worlds": 8}))
+    assert found.failing == 8
+    assert found.counterexamples[0].words == (
+        "the default world, once: asked again, the encoder answered otherwise"
+    )
+    assert all(example.outcome.verdict is Verdict.REJECT for example in found.counterexamples)
+
+
 def test_the_users_hypothesis_profile_changes_nothing_and_is_not_changed(healthy, sound, settings):
     before = hypothesis.settings.default
     hypothesis.settings.register_profile(
@@ -190,7 +207,7 @@ def test_every_setting_of_hypothesis_is_given(sound, settings, monkeypatch):
     assert given["derandomize"] is True
     assert given["database"] is None
     assert given["deadline"] is None
-    assert given["suppress_health_check"] == ()
+    assert given["suppress_health_check"] == (hypothesis.HealthCheck.too_slow,)
 
 
 def test_worlds_are_judged_at_a_level_that_all_share(sound, settings):
