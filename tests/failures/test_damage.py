@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmaudit.diagnostics import rankme, ranks
+from mmaudit.diagnostics import input_similarity, rankme, ranks
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.failures import damage
 from mmaudit.seeds import generator
