@@ -101,7 +101,7 @@ def test_derangement_moves_exactly_its_share(severity, size):
 
 def test_a_projection_of_the_inputs_replaces_the_item_and_keeps_the_inputs():
     _, y = sides()
-    inputs = generator(2, "damage inputs").standard_normal((len(y), 300))
+    inputs = generator(2, "damage inputs").standard_normal((len(y), 4))
     found = [
         input_similarity(inputs, damage.mixed_with_inputs(y, inputs, severity, rng())).value
         for severity in (0.0, 0.5, 1.0)
