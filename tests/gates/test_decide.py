@@ -259,7 +259,7 @@ def test_a_users_own_check_is_a_family_of_one():
 
 def test_the_family_is_the_catalogue_and_not_the_selection():
     table = {"image": np.eye(4), "text": np.eye(4)}
-    gates = [c for c in CHECKS if c.limit is not None]
+    gates = [c for c in CHECKS if c.limit is not None and "ci" in c.profiles]
     auditor = Auditor(table)
     assert auditor.family == len(gates)
     assert {auditor.run(c.name).family for c in gates[:3]} == {len(gates)}
