@@ -63,7 +63,8 @@ def rows(json_report: dict[str, Any]) -> list[TestRow]:
     found = [
         TestRow(
             node_id=test["nodeid"],
-            outcome=_OUTCOMES.get(test["outcome"], test["outcome"]),
+            # A crash is no verdict of the test that was running: it never came to its end.
+            outcome="error" if _CRASHED in test else _OUTCOMES.get(test["outcome"], test["outcome"]),
             seconds=sum(test[phase]["duration"] for phase in _PHASES if phase in test),
             record=_record(test),
         )

@@ -14,6 +14,7 @@ import pytest
 
 import mmaudit
 from mmaudit.gates import Auditor, Verdict, finalize, overall
+from mmaudit.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "real_embeddings"
@@ -115,7 +116,7 @@ def test_digits_are_found_by_the_names_that_the_example_gives(digits, pytestconf
 
     for owner in ("", "MISPAIRED.", "WATERMARKED."):
         subject = resolve.subject(pytestconfig, f"examples.digits:{owner}subject")
-        pairs = resolve.data(pytestconfig, f"examples.digits:{owner}pairs")
+        pairs = resolve.data(pytestconfig, Settings(data=f"examples.digits:{owner}pairs"))
         assert isinstance(subject, mmaudit.Subject)
         assert set(subject.modalities) == set(pairs.modalities)
 

@@ -42,7 +42,8 @@ def test_declarations(check):
 
 
 def test_every_failure_has_a_gate_and_every_need_a_check():
-    assert {check_named(name).failure for name in GATES} == set(FAILURE_ORDER)
+    # The search for a failing world is no row of the catalogue: it holds the catalogue to worlds of its own.
+    assert {check_named(name).failure for name in GATES} == set(FAILURE_ORDER) - {"stress"}
     assert {need for c in CHECKS for need in c.needs} == set(ACCESS)
 
 
