@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 SOURCES = ("mmaudit.errors", "pytest_mmaudit.resolve", "mmaudit_checks._select")
 SUBJECT = "good.npz"
@@ -37,7 +38,12 @@ class Project:
         self.path = pytester.path
 
     def run(self, *args: str) -> pytest.RunResult:
-        return self.pytester.runpytest_inprocess("-p", "pytest_mmaudit", *args)
+        # A project may load a profile of its own, which would outlive it in this process.
+        profile = settings.get_current_profile_name()
+        try:
+            return self.pytester.runpytest_inprocess("-p", "pytest_mmaudit", *args)
+        finally:
+            settings.load_profile(profile)
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         return self.pytester.runpytest_subprocess("-p", "pytest_mmaudit", *args)

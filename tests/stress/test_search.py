@@ -166,7 +166,7 @@ def test_an_encoder_that_answers_otherwise_each_time_is_told_so(sound):
 
 
 def test_the_users_hypothesis_profile_changes_nothing_and_is_not_changed(healthy, sound, settings):
-    before = hypothesis.settings.default
+    before, profile = hypothesis.settings.default, hypothesis.settings.get_current_profile_name()
     hypothesis.settings.register_profile(
         "theirs",
         max_examples=3,
@@ -182,7 +182,7 @@ def test_the_users_hypothesis_profile_changes_nothing_and_is_not_changed(healthy
         again = searched(sound, settings)
         assert hypothesis.settings.default.max_examples == 3
     finally:
-        hypothesis.settings.load_profile("default")
+        hypothesis.settings.load_profile(profile)
     assert dumps(search_record(again)) == dumps(search_record(healthy))
     assert hypothesis.settings.default.max_examples == before.max_examples
 
