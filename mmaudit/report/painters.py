@@ -311,7 +311,7 @@ def _doses(table: Table) -> "Figure":
 
 
 def _region(table: Table) -> "Figure":
-    """Draw every world as a mark of its verdict, over two dials; those that were rejected on top."""
+    """Draw worlds as marks of their verdict, over two dials, larger for more; rejected ones on top."""
     figure = _figure(5.4, 3.8)
     axes = figure.add_subplot()
     for axis, column in ((axes.xaxis, 0), (axes.yaxis, 1)):
@@ -326,8 +326,10 @@ def _region(table: Table) -> "Figure":
         if at:
             marker, colour = _MARKS[verdict.value]
             x, y = ([place[i] for i in at] for place in places)
-            style: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": "", "markersize": 7}
-            axes.plot(x, y, label=f"{verdict.value} ({len(at)})", alpha=0.7, clip_on=False, **style)
+            worlds = [_float(table.rows[i][3]) for i in at]
+            style: dict[str, Any] = {"marker": marker, "color": colour, "alpha": 0.7, "clip_on": False}
+            label = f"{verdict.value} ({sum(worlds):.0f})"
+            axes.scatter(x, y, s=[20 + 12 * np.sqrt(n) for n in worlds], label=label, linewidths=0, **style)
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 

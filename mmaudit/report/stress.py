@@ -1,5 +1,6 @@
 """The search for a world that breaks the encoder: in the terminal, as plots, and what a page shows of it."""
 
+import collections
 import itertools
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,16 +38,15 @@ def stress_tables(search: Mapping[str, Any] | None) -> dict[str, Table]:
 
 def _region(search: Mapping[str, Any], names: Sequence[str], first: str, second: str) -> Table:
     places = names.index(first), names.index(second)
-    rows: list[tuple[Cell, ...]] = [
-        (*(_cell(row[place]) for place in places), row[-1]) for row in search["trials"]["rows"]
-    ]
+    rows = [(*(_cell(row[place]) for place in places), row[-1]) for row in search["trials"]["rows"]]
     rejected = sum(row[-1] == "REJECT" for row in rows)
     return Table(
         kind="region",
         title=f"Worlds tried, by {first} and {second}",
         alt=f"{len(rows)} worlds by {first} and {second}, {rejected} of them rejected.",
-        columns=(first, second, "verdict"),
-        rows=tuple(rows),
+        columns=(first, second, "verdict", "worlds"),
+        # Many worlds share both values: one row for all of them keeps the page small and legible.
+        rows=tuple((*row, n) for row, n in collections.Counter(rows).items()),
     )
 
 
