@@ -24,7 +24,7 @@ Kind = Literal[
 """What a table is drawn as; in the order in which a report shows them."""
 Matrix = npt.NDArray[np.float64]
 
-_SHOWN_PAIRS = 48
+_SHOWN_PAIRS = 36
 _RANKED_PAIRS = 2048
 _EVEN = 1e-6
 """Relative spread below which served norms are one value: float32 rounding, not a distribution."""
