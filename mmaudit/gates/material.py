@@ -31,8 +31,6 @@ AGAIN_ITEMS = 256
 """Items encoded a second time. A broken encoder breaks on most of them; a sound one need not pay for all."""
 REDRAWS = 4
 """Draws of the nuisance that a counterfactual averages over: a draw is noise, and widens the interval."""
-INPUT_ITEMS = 2000
-"""Items whose inputs are compared as they are: each costs a column of the others' kernel."""
 TWIN_GROUPS = 1000
 TWIN_SIZE = 4
 _TRAINING = frozenset({"training", "gradients", "movements"})
@@ -237,8 +235,7 @@ class Material:
 
     def _inputs(self) -> Inputs:
         """Return the inputs as numbers, of some items where there are many."""
-        drawn = generator(self._seed, "inputs compared").permutation(len(self.pairs))[:INPUT_ITEMS]
-        rows = np.sort(drawn)
+        rows = sample(len(self.pairs), self._seed)
         numeric = {m: column for m, column in self.pairs.inputs.items() if _is_numeric(column)}
         columns = {m: _flat(m, rows_of(column, rows)) for m, column in numeric.items()}
         return Inputs(rows, {m: columns[m] for m in self.subject.modalities if m in columns})

@@ -6,7 +6,10 @@ import functools
 import pytest
 
 from mmaudit.aligner import preset, train
-from mmaudit.gates import CHECKS, Auditor, Verdict
+from mmaudit.failures import HEALTHY
+from mmaudit.failures import train as plant
+from mmaudit.gates import CHECKS, Auditor, Verdict, check_named
+from mmaudit.settings import Settings
 from mmaudit.subjects.reference import subject_of
 from mmaudit.world import build
 from mmaudit.world import preset as world_preset
@@ -72,3 +75,23 @@ def test_a_frozen_side_moves_nothing():
     auditor = audited("frozen side")
     assert auditor.subject.training.movements[1][-1] == 0
     assert auditor.run("movement_ratio").verdict is None
+
+
+@pytest.mark.parametrize(
+    ("side", "check", "least"),
+    [
+        ("x", "first_input_similarity", 0.19),
+        ("y", "second_input_similarity", 0.5),
+        ("y", "twin_variance", 0.23),
+    ],
+)
+def test_an_encoder_with_a_quarter_of_its_rate_is_seen_without_its_training(side, check, least):
+    """What the rationales of these three reference limits state, and a healthy encoder beside it."""
+    limit = check_named(check).reference_limit
+    recipe = HEALTHY.trained_with(**{f"lr_mult_{side}": 0.25})
+    for planted, verdict in ((recipe, Verdict.REJECT), (HEALTHY, Verdict.ACCEPT)):
+        made = plant(planted, 21)
+        auditor = Auditor(made.subject, made.pairs, Settings(seed=21, limits={check: (None, limit.high)}))
+        found = auditor.run(check, control=False)
+        assert found.verdict is verdict
+        assert (found.measurement.value > least) == (verdict is Verdict.REJECT)
