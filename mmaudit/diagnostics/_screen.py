@@ -47,6 +47,9 @@ IN_DOUBT = 1 / 64
 _SPARSE = 1 / 32
 """With fewer hits than this share, listing them costs less than comparing the block again."""
 
+_FIRST = 16
+"""Rows of a block that show whether hits are many, before all of it is looked at."""
+
 CACHED = 64
 """Rows taken in float64 at a time: so few stay in the cache, which is worth a factor of five."""
 
@@ -162,7 +165,11 @@ def sparse(
 ) -> bool:
     """Count a block in the directions ``sides`` if few beat anybody; else count nothing and return False."""
     lows = [pairs.limits[block.axis][0][block.queries] for block in sides]
-    np.greater(similarity, min(low.min() for low in lows), out=hits)
+    lowest = min(low.min() for low in lows)
+    first = similarity[:_FIRST]
+    if np.count_nonzero(np.greater(first, lowest, out=hits[:_FIRST])) > 2 * _SPARSE * first.size:
+        return False
+    np.greater(similarity, lowest, out=hits)
     if np.count_nonzero(hits) > _SPARSE * similarity.size:
         return False
     at = np.flatnonzero(hits)

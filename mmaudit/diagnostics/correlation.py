@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.measurement import Direction, Measurement
@@ -21,16 +22,14 @@ def _centred(z: FloatArray) -> FloatArray:
     return centred if np.abs(centred).max(initial=0.0) > RESOLUTION else np.zeros_like(centred)
 
 
-def _whitening(z: FloatArray, ridge: float) -> FloatArray:
-    """Return (d, r) axes that whiten centred ``z``, the variance of each raised by ridge · mean variance.
+def _whitening(directions: Principal, ridge: float) -> FloatArray:
+    """Return (d, r) axes that whiten centred items, the variance of each raised by ridge · mean variance.
 
-    By SVD, so that axes without variance are left out instead of inverted.
+    Axes without variance are left out instead of inverted.
     """
-    _, singular, axes = np.linalg.svd(z, full_matrices=False)
-    kept = singular > RESOLUTION * singular.max(initial=0.0)
-    variances = singular[kept] ** 2 / len(z)
-    scale = np.sqrt(variances + ridge * variances.sum() / z.shape[1])
-    whitening: FloatArray = axes[kept].T / scale
+    variances = directions.singular**2 / len(directions.scores)
+    scale = np.sqrt(variances + ridge * variances.sum() / len(directions.mean))
+    whitening: FloatArray = directions.axes.T / scale
     return whitening
 
 
@@ -48,10 +47,11 @@ def canonical_correlations(
 ) -> Measurement:
     """Mean of the ``top`` canonical correlations, *held out*: directions from one half, scored on the other.
 
-    Hotelling 1936, regularised (Vinod 1976) with ``ridge`` times the mean variance, whitened by SVD (safe
-    for rank-deficient input). Each half fits once and is scored once; halves are drawn by content, not by
-    order. Unlike an in-sample correlation, which is 1 whenever 2d > n, it is 0 on average for unrelated
-    modalities, and it may be negative. Fewer components than ``top`` are averaged where the rank is lower.
+    Hotelling 1936, regularised (Vinod 1976) with ``ridge`` times the mean variance, whitened along
+    principal directions (safe for rank-deficient input). Each half fits once and is scored once; halves are
+    drawn by content, not by order. Unlike an in-sample correlation, which is 1 whenever 2d > n, it is 0 on
+    average for unrelated modalities, and it may be negative. Fewer components than ``top`` are averaged where
+    the rank is lower.
 
     The interval is the infinitesimal jackknife of the held-out Pearson correlations *given the directions*:
     what refitting them adds is left out, and nominal 95 % cover about 90 % of redraws.
@@ -76,7 +76,7 @@ def canonical_correlations(
                 return inference.undefined(
                     name, f"{modality} embeddings do not vary", n, confidence=confidence
                 )
-        white_x, white_y = _whitening(fit_x, ridge), _whitening(fit_y, ridge)
+        white_x, white_y = (_whitening(principal(side), ridge) for side in (fit_x, fit_y))
         left, _, right = np.linalg.svd((fit_x @ white_x).T @ (fit_y @ white_y), full_matrices=False)
         a = _standardised(x[score] @ white_x @ left[:, :top])
         b = _standardised(y[score] @ white_y @ right[:top].T)
@@ -122,14 +122,21 @@ def ridge_cca(
         return inference.undefined(
             name, f"2 pairs of 1 dimension are needed, got {n} of {d}", n, confidence=confidence
         )
+    import scipy.linalg
+
     x, y = unit_rows(embeddings.x), unit_rows(embeddings.y)
     # Pairings are drawn over rows in the order of their content: the null is that of the data, in any order.
     order = inference.canonical_order(x, y)
     white_x, white_y = (_ridge_whitened(z[order], ridge) for z in (x, y))
+    fewer = min(white_x.shape[1], white_y.shape[1])
 
     def mean_top(rows: npt.NDArray[np.int64]) -> float:
-        singular = np.linalg.svd(white_x.T @ white_y[rows] / n, compute_uv=False)
-        return float(np.clip(singular[:top], 0.0, 1.0).mean())
+        cross = white_x.T @ white_y[rows] / n
+        square = cross @ cross.T if len(cross) == fewer else cross.T @ cross
+        largest = [max(0, fewer - top), fewer - 1]
+        squares = scipy.linalg.eigvalsh(square, subset_by_index=largest) if fewer else np.zeros(1)
+        singular = np.sqrt(np.clip(squares, 0.0, 1.0))
+        return float(singular.sum() / min(top, d))
 
     value = mean_top(np.arange(n))
     rng = generator(seed, "ridge cca null")
@@ -149,10 +156,9 @@ def ridge_cca(
 
 
 def _ridge_whitened(z: FloatArray, ridge: float) -> FloatArray:
-    """Return centred ``z`` times (covariance + ridge·I)^-½."""
-    centred = z - z.mean(axis=0)
-    variances, axes = np.linalg.eigh(centred.T @ centred / len(z))
-    whitened: FloatArray = centred @ (axes / np.sqrt(np.maximum(variances, 0.0) + ridge)) @ axes.T
+    """Return centred ``z`` times (covariance + ridge·I)^-½, turned onto its (r) principal directions."""
+    directions = principal(z)
+    whitened: FloatArray = directions.scores / np.sqrt(directions.singular**2 / len(z) + ridge)
     return whitened
 
 

@@ -49,6 +49,10 @@ RankKind = Literal["rankme", "centred_rankme", "effective_rank"]
 _NORM_ROUNDING = 1e-3
 """Unit rows rounded to half precision (relative step 1e-3 in float16) differ in norm by less than this."""
 
+_FEW = 0.8
+"""Items that span less than this share of the dimensions they could are turned into these: one more
+decomposition, and twenty smaller ones."""
+
 _RANKME_EPSILON = 1e-7
 RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
     # kind: (centred, power of the eigenvalues, epsilon, method)
@@ -63,7 +67,8 @@ def _spectra(z: FloatArray, centred: bool) -> Callable[[IntArray], FloatArray]:
     squared peak of ``z``. Those that rounding cannot tell from zero are zero. ``z`` is not empty.
 
     The moment of all rows is taken once and that of the rows left out is subtracted, so that a jackknife
-    costs about two passes over ``z``. With more dimensions than items, the kernel matrix takes its place.
+    costs about two passes over ``z``. With more dimensions than items, the kernel matrix takes its place;
+    items that span few dimensions are first turned into these.
     """
     n, d = z.shape
     peak = np.abs(z).max()
@@ -75,10 +80,19 @@ def _spectra(z: FloatArray, centred: bool) -> Callable[[IntArray], FloatArray]:
             scaled = np.zeros_like(scaled)
     moment = scaled.T @ scaled if d <= n else scaled @ scaled.T
     negligible = 64 * np.finfo(np.float64).eps * np.trace(moment) / n
+    of_all = np.linalg.eigvalsh(moment / n)[::-1]
+    spanned = int(np.count_nonzero(of_all > negligible))
+    if spanned < _FEW * len(of_all):
+        squares, vectors = np.linalg.eigh(moment)
+        first = vectors[:, ::-1][:, :spanned]
+        scaled = scaled @ first if d <= n else first * np.sqrt(squares[::-1][:spanned])
+        moment = scaled.T @ scaled
 
     def of(rows: IntArray) -> FloatArray:
         k = len(rows)
-        if d <= n:
+        if k == n:
+            values = of_all
+        elif len(moment) == scaled.shape[1]:
             left = np.ones(n, dtype=np.bool_)
             left[rows] = False
             left_out = scaled[left]
@@ -86,13 +100,16 @@ def _spectra(z: FloatArray, centred: bool) -> Callable[[IntArray], FloatArray]:
             if centred:
                 mean = scaled[rows].mean(axis=0)
                 part -= np.outer(mean, mean)
+            values = np.linalg.eigvalsh(part)[::-1]
         else:
             part = moment[np.ix_(rows, rows)] / k
             if centred:
                 mean = part.mean(axis=0)
                 part += mean.mean() - mean - mean[:, None]
-        values = np.linalg.eigvalsh(part)[::-1]
-        return np.where(values > negligible, values, 0.0)
+            values = np.linalg.eigvalsh(part)[::-1]
+        found = np.zeros(min(k, d))
+        found[: len(values)] = values[: len(found)]
+        return np.where(found > negligible, found, 0.0)
 
     return of
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.diagnostics.principal import principal
 from mmaudit.diagnostics.retrieval import group_codes, ranks
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
@@ -101,14 +102,14 @@ def _fewer(units: FloatArray, groups: int) -> tuple[FloatArray | None, int, int]
     """Return ``units`` (n, d) on fewer of their live directions, ``None`` if few are idle; how many live,
     of how many that the distinct items and the width allow.
     """
-    centre = units.mean(axis=0)
-    u, s, vt = np.linalg.svd(units - centre, full_matrices=False)
-    live = int(np.count_nonzero(s > LIVE * s[0])) if len(s) and s[0] > RESOLUTION else 0
+    directions = principal(units)
+    singular = directions.singular
+    spread = len(singular) and singular[0] > RESOLUTION
+    live = int(np.count_nonzero(singular > LIVE * singular[0])) if spread else 0
     possible = min(groups - 1, _distinct(units) - 1, units.shape[1])
     if live >= (1 - IDLE) * possible:
         return None, live, possible
-    less = round(live * max(0.5, live / possible))
-    return np.asarray(centre + (u[:, :less] * s[:less]) @ vt[:less]), live, possible
+    return directions.keep(round(live * max(0.5, live / possible))), live, possible
 
 
 def _distinct(units: FloatArray) -> int:

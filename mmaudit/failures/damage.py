@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import unit_rows
 
 __all__ = [
@@ -59,17 +60,15 @@ def biased_gallery(
     return np.column_stack([ux, np.full(len(ux), 1 / epsilon)]), np.column_stack([uy, epsilon * bias])
 
 
-def cut_rank(z: npt.ArrayLike, severity: float) -> Rows:
+def cut_rank(z: npt.ArrayLike | Principal, severity: float) -> Rows:
     """Keep ``r ** (1 - severity)`` of the r principal directions of the centred unit rows, and the mean.
 
-    The dial is logarithmic in rank because that is how retrieval feels it.
+    The dial is logarithmic in rank because that is how retrieval feels it. ``z`` may be the directions
+    themselves, which cost more than the cut.
     """
-    unit = unit_rows(z)
-    mean = unit.mean(axis=0)
-    u, s, vt = np.linalg.svd(unit - mean, full_matrices=False)
-    full = max(1, int(np.sum(s > s[0] * 1e-6)))
-    keep = max(1, round(full ** (1 - severity)))
-    return np.asarray(mean + (u[:, :keep] * s[:keep]) @ vt[:keep])
+    directions = z if isinstance(z, Principal) else principal(unit_rows(z))
+    full = max(1, len(directions.singular))
+    return directions.keep(max(1, round(full ** (1 - severity))))
 
 
 def shrunk_to_mean(z: npt.ArrayLike, severity: float) -> Rows:

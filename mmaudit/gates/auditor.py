@@ -36,7 +36,8 @@ Judge = Callable[[Sequence[Measurement]], Decision]
 
 CONTROL_ITEMS = SAMPLE
 """Pairs a control is planted in: what it catches there it catches in more, and each try costs n² d."""
-CERTIFICATION_ITEMS = 1000
+CERTIFICATION_ITEMS = 250
+"""Pairs that a null encoder is audited on: fewer than 50 tell chance from a limit such as 0.75."""
 
 
 class Auditor:

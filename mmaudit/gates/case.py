@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics import Ranks, pair_losses, ranks
-from mmaudit.embeddings import Embeddings, Similarity
+from mmaudit.diagnostics.principal import Principal, principal
+from mmaudit.embeddings import Embeddings, Similarity, unit_rows
 from mmaudit.gates.edits import Edits
 from mmaudit.gates.facets import Scan
 from mmaudit.pairs import IntArray
@@ -88,6 +89,11 @@ class Case:
     def pair_losses(self) -> npt.NDArray[np.float64]:
         """The loss of every claimed pair in the audited gallery, (n,) in nats."""
         return pair_losses(self.embeddings, self.groups)
+
+    @functools.cached_property
+    def directions(self) -> tuple[Principal, Principal]:
+        """The principal directions of the unit rows of both sides."""
+        return principal(unit_rows(self.x)), principal(unit_rows(self.y))
 
     def serving(self, x: npt.ArrayLike, y: npt.ArrayLike) -> "Case":
         """Return the case with other embeddings served."""

@@ -78,11 +78,11 @@ def _norms(case: Case, severity: float, rng: np.random.Generator) -> Case:
 
 
 def _one_side_cut(case: Case, severity: float, rng: np.random.Generator) -> Case:
-    return case.serving(case.x, plant.cut_rank(case.y, severity))
+    return case.serving(case.x, plant.cut_rank(case.directions[1], severity))
 
 
 def _both_sides_cut(case: Case, severity: float, rng: np.random.Generator) -> Case:
-    return case.serving(plant.cut_rank(case.x, severity), plant.cut_rank(case.y, severity))
+    return case.serving(*(plant.cut_rank(directions, severity) for directions in case.directions))
 
 
 def _shrunk(case: Case, severity: float, rng: np.random.Generator) -> Case:
