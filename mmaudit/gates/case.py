@@ -12,8 +12,10 @@ from mmaudit.diagnostics import Ranks, pair_losses, ranks
 from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import Embeddings, Similarity, unit_rows
 from mmaudit.gates.edits import Edits
-from mmaudit.gates.facets import Scan
+from mmaudit.gates.facets import SAMPLE, Scan
+from mmaudit.inference import canonical_order
 from mmaudit.pairs import IntArray
+from mmaudit.seeds import generator
 from mmaudit.subjects import Training, TrainingFault
 
 __all__ = ["Again", "Case", "Inputs"]
@@ -79,6 +81,14 @@ class Case:
     def embeddings(self) -> Embeddings:
         """The served rows as embeddings; raises :class:`InputError` when they are none."""
         return Embeddings(self.x, self.y, self.modalities, self.similarity)
+
+    @functools.cached_property
+    def some_embeddings(self) -> Embeddings:
+        """Those of at most :data:`SAMPLE` pairs, drawn by content and not by place."""
+        if len(self.x) <= SAMPLE:
+            return self.embeddings
+        order = canonical_order(self.embeddings.x, self.embeddings.y)
+        return self.embeddings.take(order[generator(0, "some embeddings").permutation(len(order))[:SAMPLE]])
 
     @functools.cached_property
     def ranks(self) -> Ranks:

@@ -389,7 +389,7 @@ CHECKS: tuple[Check, ...] = (
         name="embedding_gradient_ratio",
         failure="dominance",
         question="Which modality does the loss pull harder, in embedding space?",
-        measure=lambda case: [d.embedding_gradient_ratio(case.embeddings)],
+        measure=lambda case: [d.embedding_gradient_ratio(case.some_embeddings)],
         profiles=_LATER,
     ),
     Check(
@@ -557,7 +557,7 @@ CHECKS: tuple[Check, ...] = (
         name="uniformity",
         failure="collapse",
         question="How uniformly does each modality fill the sphere?",
-        measure=_per_side(d.uniformity),
+        measure=lambda case: list(d.per_side(d.uniformity, case.some_embeddings)),
     ),
     Check(
         name="alignment",

@@ -7,6 +7,7 @@ import pytest
 from mmaudit.errors import SettingsError
 from mmaudit.failures import damage
 from mmaudit.gates import CHECKS, Verdict, check_named
+from mmaudit.gates.case import Case
 from mmaudit.gates.check import ACCESS
 from mmaudit.gates.controls import SEVERITIES, smallest
 from mmaudit.gates.policy import FAILURE_ORDER
@@ -200,3 +201,17 @@ def test_the_damage_of_a_case_leaves_the_case_alone(reference):
     assert np.array_equal(case.x, x)
     assert np.array_equal(case.y, y)
     assert damage.__all__ == sorted(damage.__all__)
+
+
+@pytest.mark.parametrize("name", ["embedding_gradient_ratio", "uniformity"])
+def test_what_costs_most_is_measured_on_some_pairs_whatever_their_order(name):
+    rng = generator(5, "many pairs")
+    x = rng.standard_normal((2600, 6)).astype(np.float32)
+    y = (x + rng.standard_normal(x.shape)).astype(np.float32)
+    order = rng.permutation(len(x))
+    first, moved = (check_named(name).measure(Case(x=a, y=b)) for a, b in ((x, y), (x[order], y[order])))
+    for m, again in zip(first, moved, strict=True):
+        assert m.n == 2000
+        assert again.value == pytest.approx(m.value)
+    (few, *_) = check_named(name).measure(Case(x=x[:50], y=y[:50]))
+    assert few.n == 50
