@@ -57,11 +57,13 @@ class Settings:
     (``None``: that side is open); ``rationales`` say why, where someone said so. ``tolerance``: check name to
     how much worse than a baseline its figures may be, in their own unit. ``subject`` and ``data``: where they
     come from, ``None`` for the built-in ones. ``checkpoint_before``: the weights of the
-    subject before it was trained, a file. ``table``: how a table of pairs is read, by the keys of
-    :data:`DATA_TABLE` but ``file``. ``stress``: the worlds that the encoder is promised to cope with
-    (:func:`mmaudit.stress.domain_of`). ``out``: the folder that bundles are written to. ``cache``: the folder
-    that embeddings are kept in from run to run, ``None`` for none. ``governance``: what people state about
-    the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
+    subject before it was trained, a file. ``recipe``: a training recipe that the teaching suites train in the
+    place of the reference aligner (:class:`mmaudit.suites.Trainable`). ``table``: how a table of pairs is
+    read, by the keys of :data:`DATA_TABLE` but ``file``. ``stress``: the worlds that the encoder is promised
+    to cope with (:func:`mmaudit.stress.domain_of`). ``out``: the folder that bundles are written to.
+    ``cache``: the folder that embeddings are kept in from run to run, ``None`` for none. ``governance``: what
+    people state about the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and
+    decides nothing.
     """
 
     profile: Profile = "ci"
@@ -75,6 +77,7 @@ class Settings:
     tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     subject: str | None = None
     checkpoint_before: str | None = None
+    recipe: str | None = None
     data: str | None = None
     table: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     stress: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -155,6 +158,7 @@ def load(
         "tolerance": functools.partial(_tolerance, checks=checks),
         "subject": _text,
         "checkpoint_before": _text,
+        "recipe": _text,
         "data": lambda key, value: None if value is None else _text(key, value),
         "table": _data_table,
         "stress": _stress,

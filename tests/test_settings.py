@@ -31,6 +31,7 @@ def test_defaults():
         "stress": {},
         "subject": None,
         "checkpoint_before": None,
+        "recipe": None,
         "data": None,
         "table": {},
     }

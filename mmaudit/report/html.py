@@ -91,6 +91,7 @@ def page(
         regressions=regressions(comparison),
         risks=risks,
         claims=claim_rows(suites),
+        recipe=settings.get("recipe"),
         modes=[_mode(failure, group) for failure, group in by_failure(outcomes).items()],
         notices=[o for group in by_failure(outcomes).values() for o in group if o.verdict is None],
         missing=[

@@ -44,8 +44,11 @@ def claim_rows(findings: Sequence[Finding]) -> list[tuple[str, str, str, str, st
     ]
 
 
-def suite_lines(findings: Sequence[Finding]) -> list[str]:
-    """Return the lines a terminal shows of the suites: one a suite, then every contradicted statement."""
+def suite_lines(findings: Sequence[Finding], recipe: str | None = None) -> list[str]:
+    """Return the lines a terminal shows of the suites: one a suite, then every contradicted statement.
+
+    Of models that a ``recipe`` trained nothing was claimed, so a contradiction only says that they differ.
+    """
     lines = []
     for suite, title in SUITES.items():
         ran = [f for f in findings if f.suite == suite]
@@ -53,8 +56,11 @@ def suite_lines(findings: Sequence[Finding]) -> list[str]:
         if ran:
             counts = ", ".join(f"{n} {word}" for d, word in _DECISIONS.items() if (n := decisions.count(d)))
             lines.append(f"{title}: {len(ran)} conditions; claims: {counts}")
+    if lines and recipe is not None:
+        lines.insert(0, f"Suites trained by {plain(recipe)}; the claims were made of the built-in aligner")
+    word = "contradicted" if recipe is None else "differs"
     for finding in suite_order(findings):
-        lines += [f"contradicted, {finding.condition}: {plain(line)}" for line in finding.contradicted]
+        lines += [f"{word}, {finding.condition}: {plain(line)}" for line in finding.contradicted]
     return lines
 
 

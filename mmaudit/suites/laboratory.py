@@ -62,9 +62,16 @@ class Laboratory:
     @property
     def applicable(self) -> tuple[str, ...]:
         """The names of the conditions that can be run: all, or those that the recipe has the dials for."""
-        return tuple(name for name, condition in CONDITIONS.items() if self._lacks(condition) is None)
+        return tuple(name for name in CONDITIONS if self.lacks(name) is None)
 
-    def _lacks(self, condition: Condition) -> str | None:
+    @property
+    def has_recipe(self) -> bool:
+        """Whether the models are those of a recipe, not of the reference aligner."""
+        return self._recipe is not None
+
+    def lacks(self, name: str) -> str | None:
+        """Return why the condition called ``name`` cannot be run, in one line, or ``None``."""
+        condition = condition_named(name)
         return None if self._recipe is None else lacking(condition, self._recipe)
 
     def run(self, name: str) -> Finding:
@@ -74,7 +81,7 @@ class Laboratory:
         for.
         """
         condition = condition_named(name)
-        if (lack := self._lacks(condition)) is not None:
+        if (lack := self.lacks(name)) is not None:
             raise SettingsError(f"{name} {lack}")
         result = self._result(condition)
         measurements = list(result.measured)

@@ -34,6 +34,12 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "the weights of a PyTorch subject before it was trained (.safetensors, or a state dict saved by "
         "PyTorch): how far each encoder has moved since is measured",
     ),
+    "recipe": (
+        {"metavar": "MODULE:FACTORY"},
+        "string",
+        "in profile full, what the teaching suites train in the place of the built-in aligner: "
+        "module:factory of an object with fit(pairs, callbacks)",
+    ),
     "cache": (
         {"metavar": "DIR"},
         "string",

@@ -116,7 +116,7 @@ class Controller:
             terminalreporter.write_line(line)
         for line in self._annotations:
             terminalreporter.write_line(line)
-        for line in suite_lines(self._suites):
+        for line in suite_lines(self._suites, self._auditor.settings.recipe):
             terminalreporter.write_line(line)
         for line in self._stress_lines(terminalreporter.config.invocation_params.dir):
             terminalreporter.write_line(line)

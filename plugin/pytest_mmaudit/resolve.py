@@ -21,8 +21,9 @@ from mmaudit.gates.check import ACCESS
 from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
 from mmaudit.subjects.arrays import FILES
+from mmaudit.suites import Trainable
 
-__all__ = ["data", "settings", "sign_key", "started", "subject"]
+__all__ = ["data", "recipe", "settings", "sign_key", "started", "subject"]
 
 KEYS = (
     "profile",
@@ -36,6 +37,7 @@ KEYS = (
     "out",
     "cache",
     "checkpoint_before",
+    "recipe",
 )
 
 
@@ -97,6 +99,22 @@ def subject(config: pytest.Config, spec: str | None) -> Any:
             raise pytest.UsageError(f"mmaudit subject {spec!r}: no such file")
         return path
     return _load(config, "subject", spec)
+
+
+def recipe(config: pytest.Config, spec: str | None) -> Trainable | None:
+    """Return the training recipe that is named, ``None`` where none is.
+
+    Raises :class:`pytest.UsageError` where ``spec`` leads nowhere, or to something that cannot be trained.
+    """
+    if spec is None:
+        return None
+    found = _load(config, "recipe", spec)
+    if not callable(getattr(found, "fit", None)):
+        raise pytest.UsageError(
+            f"mmaudit recipe {spec!r} gives a {type(found).__name__} without fit(pairs, callbacks)"
+        )
+    trainable: Trainable = found
+    return trainable
 
 
 def data(config: pytest.Config, settings: Settings) -> Pairs | None:

@@ -8,6 +8,7 @@ import pytest
 from mmaudit.errors import MMAuditError
 from mmaudit.gates import Auditor
 from mmaudit.settings import Settings
+from mmaudit.suites import Laboratory
 from pytest_mmaudit import baseline, fixtures, jsonreport, lab, resolve, stress
 from pytest_mmaudit.collect import Collecting, take_arguments
 from pytest_mmaudit.controller import Controller
@@ -53,7 +54,7 @@ def start(config: pytest.Config) -> None:
     cache = Path(worker_input[CACHE]) if worker_input is not None else _shared_folder(config)
     auditor = _auditor(config, settings, cache, live=worker_input is None)
     config.stash[fixtures.AUDITOR] = auditor
-    config.stash[lab.CACHE] = cache
+    config.stash[lab.LABORATORY] = Laboratory(settings.seed, cache, resolve.recipe(config, settings.recipe))
     plugins.register(Recorder(auditor), "mmaudit-recorder")
     if worker_input is not None:
         return

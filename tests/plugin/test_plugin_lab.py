@@ -67,3 +67,45 @@ def test_a_contradicted_statement_fails_with_its_numbers(project):
         ]
     )
     assert project.document("reports/dominance.json")["facts_provided"]["suite"]
+
+
+RECIPE = """
+import numpy as np
+
+class Recipe:
+    def fit(self, pairs, callbacks):
+        rng = np.random.default_rng(3)
+        shapes = {m: np.asarray(pairs.inputs[m]).shape[1] for m in ("image", "text")}
+        weights = {m: rng.standard_normal((d, 32)) for m, d in shapes.items()}
+        model = {m: lambda rows, w=w: np.asarray(rows) @ w for m, w in weights.items()}
+        callbacks[0](1, model)
+        return model
+
+class Untrainable:
+    pass
+"""
+CLEAN = "mmaudit_checks/test_lab_dominance.py::test_condition[balanced]"
+
+
+def test_a_recipe_is_trained_in_the_place_of_the_aligner(project):
+    project.write("recipes.py", RECIPE)
+    named = "--mmaudit-recipe=recipes:Recipe"
+    result = project.audit("-p", "no:randomly", "-p", "no:xdist", FULL, named, CLEAN, GAIN, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*NOT EVIDENCED: img_gain_dominant turns *, which this recipe's fit does not take*",
+            "Suites trained by recipes:Recipe; the claims were made of the built-in aligner",
+        ]
+    )
+    (row,) = project.document("reports/dominance.json")["facts_provided"]["suite"]
+    assert {m["name"]: m["value"] for m in row["measurements"]}["recall_at_1"] < 0.1
+    assert project.document("settings.json")["recipe"] == "recipes:Recipe"
+    assert "recipes:Recipe" in (project.bundles[0] / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_recipe_that_cannot_be_trained_is_refused(project):
+    project.write("recipes.py", RECIPE)
+    result = project.audit(FULL, "--mmaudit-recipe=recipes:Untrainable", CLEAN)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*recipes:Untrainable*without fit(pairs, callbacks)*"])

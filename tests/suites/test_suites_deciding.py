@@ -7,6 +7,7 @@ import pytest
 
 from mmaudit.evidence.findings import finding_contradiction
 from mmaudit.inference import student, undefined
+from mmaudit.report.suites import suite_lines
 from mmaudit.suites import Finding, Statement
 from mmaudit.suites.finding import judge
 
@@ -60,6 +61,15 @@ def test_a_false_claim_is_no_contradiction_where_a_correction_stands(make, one):
 def test_a_claim_without_correction_is_contradicted_by_its_own_statements(make, one):
     assert make(one(("a", 0.5)), a=0.0).contradicted
     assert make(one(("a", 0.5)), a=0.5).contradicted == ()
+
+
+def test_another_recipe_differs_and_contradicts_nothing(make, one):
+    finding = make(one(("a", 0.5)), a=0.0)
+    own, recipes = suite_lines([finding]), suite_lines([finding], "recipes:Mine")
+    assert own[1].startswith("contradicted, by_hand: a within")
+    assert recipes[0] == "Suites trained by recipes:Mine; the claims were made of the built-in aligner"
+    assert recipes[2].startswith("differs, by_hand: a within")
+    assert suite_lines([], "recipes:Mine") == []
 
 
 def test_a_finding_crosses_a_process_as_builtins(make):
