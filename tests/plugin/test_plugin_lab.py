@@ -94,8 +94,8 @@ def test_a_recipe_is_trained_in_the_place_of_the_aligner(project):
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(
         [
-            "*NOT EVIDENCED: img_gain_dominant turns *, which this recipe's fit does not take*",
             "Suites trained by recipes:Recipe; the claims were made of the built-in aligner",
+            "*NOT EVIDENCED: img_gain_dominant turns *, which this recipe's fit does not take*",
         ]
     )
     (row,) = project.document("reports/dominance.json")["facts_provided"]["suite"]
