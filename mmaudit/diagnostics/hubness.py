@@ -143,18 +143,11 @@ def _skewness(name: str, counts: FloatArray, k: int, confidence: float) -> Measu
     )
 
 
-def hub_items(
-    embeddings: Embeddings, *, k: int = 10, block: int = 256
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows of ``x`` and of ``y`` that are hubs, the largest first.
+def hub_items(counts: FloatArray) -> npt.NDArray[np.int64]:
+    """Return the rows that are hubs, the largest first, by the (n,) :func:`neighbour_counts` of their side.
 
     A hub's N_k lies more than two standard deviations above the mean (Radovanović et al. 2010, sec. 3).
     """
-    first, second = (_hubs(counts) for counts in neighbour_counts(embeddings, k=k, block=block))
-    return first, second
-
-
-def _hubs(counts: FloatArray) -> npt.NDArray[np.int64]:
     if len(counts) == 0:
         return np.zeros(0, dtype=np.int64)
     order = np.argsort(-counts, kind="stable").astype(np.int64)

@@ -84,7 +84,6 @@ def suspect_lists(
     order = suspects(ranks, len(ranks))
     pairs = order[candidates[order]][:_LISTED]
     both = np.stack([ranks.forward.percentile, ranks.backward.percentile], axis=1)
-    sides = zip((first, second), hub_items(embeddings, k=_NEIGHBOURS), strict=True)
     counts = neighbour_counts(embeddings, k=_NEIGHBOURS)
     camera = _Camera(look, masked)
     lists = [
@@ -101,7 +100,8 @@ def suspect_lists(
             ),
         )
     ]
-    for letter, (modality, hubs), count in zip("xy", sides, counts, strict=True):
+    for letter, modality, count in zip("xy", (first, second), counts, strict=True):
+        hubs = hub_items(count)
         lists.append(
             SuspectList(
                 slug=f"hubs_{letter}",
