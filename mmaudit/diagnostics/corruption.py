@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit import inference
-from mmaudit.diagnostics._arrays import FloatArray, blocks
+from mmaudit.diagnostics._arrays import FloatArray
+from mmaudit.diagnostics._softmax import log_normalisers
+from mmaudit.diagnostics._sweep import Mask
 from mmaudit.diagnostics.retrieval import Counts, Ranks, group_codes
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
@@ -116,19 +118,13 @@ def pair_losses(
     """
     if not temperature > 0:
         raise InputError(f"temperature is {temperature:g}; give a positive number, such as 0.07")
-    codes = group_codes(groups, len(embeddings))
+    mask = Mask(group_codes(groups, len(embeddings)))
     x, y = embeddings.scored
-    own = np.einsum("ij,ij->i", x, y)
-    losses = np.zeros(len(embeddings))
-    for queries, gallery in ((x, y), (y, x)):
-        for rows in blocks(len(losses), block):
-            logits = (queries[rows] @ gallery.T - own[rows, None]) / temperature
-            logits[codes[rows, None] == codes] = -np.inf
-            # The pair itself has logit zero: keeping the peak at or above it keeps exp from overflowing.
-            peak = np.maximum(np.max(logits, axis=1), 0.0)
-            total = np.exp(-peak) + np.exp(logits - peak[:, None]).sum(axis=1)
-            losses[rows] += (peak + np.log(total)) / 2
-    return losses
+    own = np.einsum("ij,ij->i", x, y) / temperature
+    forward, backward = log_normalisers(x, y, temperature, block, mask)
+    losses: FloatArray = (forward + backward) / 2 - own
+    # The pair itself is in both sums, so no loss is negative but by rounding.
+    return np.maximum(losses, 0.0)
 
 
 def tail_excess(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float = 0.95) -> Measurement:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, blocks
+from mmaudit.diagnostics._softmax import log_normalisers
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
@@ -18,30 +19,13 @@ _VANISHED = 1e-12
 """Gradients below this, relative to the rows, are rounding of terms that cancel."""
 
 
-def _log_normalisers(
-    x: FloatArray, y: FloatArray, temperature: float, block: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return log Σ_j exp s_ij (n,) and log Σ_i exp s_ij (n,) of s = x yᵀ / temperature, in blocks of rows."""
-    n = len(x)
-    rows_log = np.empty(n)
-    peak, total = np.full(n, -np.inf), np.zeros(n)
-    for rows in blocks(n, block):
-        logits = x[rows] @ y.T / temperature
-        top = logits.max(axis=1)
-        rows_log[rows] = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-        higher = np.maximum(peak, logits.max(axis=0))
-        total = total * np.exp(peak - higher) + np.exp(logits - higher).sum(axis=0)
-        peak = higher
-    return rows_log, peak + np.log(total)
-
-
 def _turning(x: FloatArray, y: FloatArray, temperature: float, block: int) -> tuple[float, FloatArray]:
     """Return A = Σ_i ‖P⊥ (D y)_i‖² over the anchors ``x`` and ∂A/∂w_m (n,), w_m the weight of pair m.
 
     Pair m enters as an anchor, and as a candidate in the softmax of every other anchor: both are counted.
     """
     n = len(x)
-    log_rows, log_columns = _log_normalisers(x, y, temperature, block)
+    log_rows, log_columns = log_normalisers(x, y, temperature, block)
     axis = unit_rows(x)
     turn = np.empty_like(x)
     anchor_rows, anchor_columns = np.zeros_like(y), np.zeros_like(y)
