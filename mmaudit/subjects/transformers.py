@@ -8,6 +8,7 @@ from mmaudit.errors import SubjectError
 from mmaudit.subjects.fingerprint import fingerprint
 from mmaudit.subjects.options import Options
 from mmaudit.subjects.pictures import pictures
+from mmaudit.subjects.sounds import sounds
 from mmaudit.subjects.subject import Identity, Subject
 from mmaudit.subjects.tensors import TorchEncoder, device_of, is_module, moved, weights_sha256
 
@@ -55,7 +56,7 @@ def from_transformers(obj: Any, options: Options) -> Subject | None:
                 batch = processor(images=pictures(inputs), return_tensors="pt")
             elif modality == "audio":
                 rate = processor.feature_extractor.sampling_rate
-                batch = processor(audio=list(inputs), sampling_rate=rate, return_tensors="pt")
+                batch = processor(audio=sounds(inputs, rate), sampling_rate=rate, return_tensors="pt")
             else:
                 batch = processor(text=[str(text) for text in inputs], return_tensors="pt", **settings)
             return _pooled(method(**_on(batch, model, taken)))

@@ -84,7 +84,8 @@ def test_siglip_is_padded_as_it_was_trained(torch, transformers, tokenizer, clip
     assert Auditor(subject, small).run("consistency", control=False).verdict is Verdict.ACCEPT
 
 
-def test_clap_reads_sounds(torch, transformers, tokenizer):
+def test_clap_reads_sounds(torch, transformers, tokenizer, tmp_path):
+    soundfile = pytest.importorskip("soundfile")
     torch.manual_seed(0)
     config = transformers.ClapConfig(
         text_config={
@@ -103,9 +104,13 @@ def test_clap_reads_sounds(torch, transformers, tokenizer):
     processor = transformers.ClapProcessor(heard, tokenizer)
     subject = as_subject((transformers.ClapModel(config), processor))
     assert subject.modalities == ("audio", "text")
-    sounds = [np.sin(np.arange(24000) * f).astype(np.float32) for f in (0.1, 0.2, 0.3)]
-    assert subject.encoders["audio"](sounds).shape == (3, WIDTH)
+    waves = [np.sin(np.arange(24000) * f).astype(np.float32) for f in (0.1, 0.2, 0.3)]
+    assert subject.encoders["audio"](waves).shape == (3, WIDTH)
     assert subject.encoders["text"](["a", "b"]).shape == (2, WIDTH)
+    path = tmp_path / "first.wav"
+    soundfile.write(path, waves[0], 48000, subtype="FLOAT")
+    from_file, from_samples = (subject.encoders["audio"]([item]) for item in (str(path), waves[0]))
+    assert np.allclose(from_file, from_samples, atol=1e-6)
 
 
 def test_a_model_of_transformers_without_its_processor_says_what_it_needs(clip):
