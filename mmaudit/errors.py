@@ -1,6 +1,14 @@
 """Errors a user can mend. Every message is one line: what is wrong, where, and the way out."""
 
-__all__ = ["BundleError", "ControlError", "InputError", "MMAuditError", "SettingsError", "SubjectError"]
+__all__ = [
+    "BundleError",
+    "ControlError",
+    "ExecutorError",
+    "InputError",
+    "MMAuditError",
+    "SettingsError",
+    "SubjectError",
+]
 
 
 class MMAuditError(Exception):
@@ -21,6 +29,10 @@ class SubjectError(MMAuditError):
 
 class BundleError(MMAuditError):
     """An evidence bundle cannot be written or read."""
+
+
+class ExecutorError(MMAuditError):
+    """Work cannot be done where it was to run: no scheduler, no worker, or one that is not like this one."""
 
 
 class ControlError(MMAuditError):

@@ -1,12 +1,20 @@
 """How many cores there are, and one BLAS thread where their number must not show in the last bits."""
 
+import contextlib
 import functools
 import os
 import sys
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["cores", "one_blas_thread"]
+
+_lock = threading.Lock()
+_held: list[Any] = []
+"""The limits in force. The pools of a BLAS belong to the process: a thread that gave them back while another
+is still at work would change that other's last bits, so the last one to leave gives back all."""
+_inside = 0
 
 
 def cores() -> int:
@@ -16,10 +24,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Return a context in which every BLAS loaded by now runs on one thread, and afterwards as before."""
-    context: AbstractContextManager[Any] = _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
-    return context
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep every BLAS loaded by now at one thread; afterwards, in no thread of this process, as before."""
+    global _inside
+    with _lock:
+        _inside += 1
+        libraries = _libraries(len(sys.modules))
+        if not any(libraries is known for known, _ in _held):
+            _held.append((libraries, libraries.limit(limits=1, user_api="blas")))
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            while not _inside and _held:
+                _held.pop()[1].restore_original_limits()
 
 
 @functools.lru_cache(maxsize=1)

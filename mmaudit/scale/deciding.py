@@ -1,6 +1,7 @@
 """The gates on embeddings larger than memory, decided by as many queries as it takes."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from mmaudit.diagnostics import Ranks
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Similarity
 from mmaudit.errors import InputError
+from mmaudit.executor import Executor, Local
 from mmaudit.gates import Limit, Verdict
 from mmaudit.gates.auditor import Auditor
 from mmaudit.gates.catalogue import check_named
@@ -20,7 +22,7 @@ from mmaudit.inference import exact
 from mmaudit.inference.sequences import BettingSequence
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
-from mmaudit.scale.rows import Rows, open_rows
+from mmaudit.scale.rows import NpyRows, Rows, open_rows
 from mmaudit.scale.sampling import query_ranks
 from mmaudit.scale.survey import Survey, effective_rank, rank_asymmetry, separation, survey
 from mmaudit.seeds import generator
@@ -133,6 +135,7 @@ def audit_large(
     settings: Settings | None = None,
     queries: int = 32 * ROUND,
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> LargeAudit:
     """Decide the gates that embeddings alone decide, reading ``x`` and ``y`` (n, d) by and by.
 
@@ -144,19 +147,20 @@ def audit_large(
     that stopping when decided costs nothing, and it speaks of the mean over *these* pairs, less the few that
     chose the depth of the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at
     ``alpha`` over the number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage,
-    on :data:`CONTROL_ITEMS` of these pairs, does not accept. Raises :class:`~mmaudit.errors.InputError` on
-    what cannot be read, and on fewer than two pairs.
+    on :data:`CONTROL_ITEMS` of these pairs, does not accept. The passes over all rows are jobs for
+    ``executor`` (:func:`mmaudit.executor.open_executor`; default: all cores of this machine), and it does not
+    show in the result which. Raises :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer than
+    two pairs, and on arrays where the workers of the executor need files.
     """
-    # Threads are over chunks of the gallery; threads of BLAS beside them would wait for each other.
+    sides = open_rows(x), open_rows(y)
+    executor = executor or Local()
+    if not executor.shares_memory and not all(isinstance(side, NpyRows) for side in sides):
+        raise InputError(
+            "workers elsewhere read the rows themselves; give paths of .npy files, on storage that all see"
+        )
     with one_blas_thread():
         return _audit(
-            (open_rows(x), open_rows(y)),
-            groups,
-            similarity,
-            modalities,
-            settings or Settings(),
-            queries,
-            progress,
+            sides, groups, similarity, modalities, settings or Settings(), queries, progress, executor
         )
 
 
@@ -168,8 +172,10 @@ def _audit(
     settings: Settings,
     queries: int,
     progress: Progress | None,
+    executor: Executor,
 ) -> LargeAudit:
-    found = survey(*sides, similarity)
+    told = None if progress is None else functools.partial(progress, "reading all rows")
+    found = survey(*sides, similarity, executor, told)
     if found.n < 2:
         raise InputError(f"{found.n} pairs have nothing to be told apart from; give at least 2")
     codes = None if groups is None else group_codes(groups, found.n)
@@ -179,14 +185,14 @@ def _audit(
     if found.violations() == 0:
         pilot = order[: min(PILOT, found.n // 4)]
         rest = order[len(pilot) :]
-        depth = _depth(query_ranks(*sides, pilot, found, codes, similarity)) if len(pilot) else 10
+        depth = _depth(query_ranks(*sides, pilot, found, codes, similarity, executor)) if len(pilot) else 10
         gates = _gates(depth, limits, len(rest), 1 - settings.confidence)
         strict = settings.alpha / len(GATES)
         used = 0
         while used < min(queries, len(rest)) and any(g.verdict is Verdict.INCONCLUSIVE for g in gates):
             drawn = rest[used : min(used + ROUND, queries)]
             # Ranks come sorted by row; they are taken in the order drawn.
-            ranked = query_ranks(*sides, drawn, found, codes, similarity)
+            ranked = query_ranks(*sides, drawn, found, codes, similarity, executor)
             place = np.argsort(np.argsort(drawn))
             used += len(drawn)
             for gate in gates:

@@ -26,11 +26,12 @@ class NpyRows:
     """The rows of a two-dimensional ``.npy`` file, read by offset.
 
     Not a memory map: pages that were mapped and read count as this process's memory until the system wants
-    them back. Raises :class:`~mmaudit.errors.InputError` on a file that is no such array of real numbers.
+    them back. It pickles as its path, under which another process must see the same file. Raises
+    :class:`~mmaudit.errors.InputError` on a file that is no such array of real numbers.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         try:
             mapped = np.lib.format.open_memmap(self.path, mode="r")
         except (OSError, ValueError, EOFError) as error:
@@ -58,7 +59,13 @@ class NpyRows:
     def _read(self, start: int, count: int) -> npt.NDArray[Any]:
         width = self.shape[1]
         at = self._offset + start * width * self.dtype.itemsize
-        flat = np.fromfile(self.path, self.dtype, count * width, offset=at)
+        try:
+            flat = np.fromfile(self.path, self.dtype, count * width, offset=at)
+        except OSError as error:
+            raise InputError(
+                f"cannot read {self.path.name}: {error.strerror or error}; it must lie at the same path "
+                "wherever it is read"
+            ) from error
         if len(flat) != count * width:
             raise InputError(f"{self.path.name} ends before row {start + count}; it was cut short")
         return flat.reshape(count, width)

@@ -1,20 +1,19 @@
 """One pass over both sides: what is served, and the sums that geometry follows from."""
 
 import dataclasses
-import threading
+import functools
 
 import numpy as np
 import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import blocks
-from mmaudit.diagnostics._sweep import each
 from mmaudit.diagnostics.geometry import RANKS, exp_entropy
 from mmaudit.embeddings import Similarity
 from mmaudit.errors import InputError
+from mmaudit.executor import Executor, Local, Told
 from mmaudit.measurement import Measurement
 from mmaudit.scale.rows import Rows
-from mmaudit.threads import cores
 
 __all__ = ["GROUPS", "Side", "Survey", "survey"]
 
@@ -24,6 +23,9 @@ GROUPS = 20
 """Groups of the jackknife, as many as :func:`mmaudit.inference.jackknife` takes."""
 
 CHUNK = 4096
+"""Rows that a thread reads at once."""
+JOB = 16 * CHUNK
+"""Rows that an executor is given at once: to read them takes as long as to send their sums."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,55 +60,112 @@ class Survey:
         return sum(side.broken + side.zero for side in self.sides)
 
 
-def survey(x: Rows, y: Rows, similarity: Similarity = "cosine") -> Survey:
-    """Read both sides once, in chunks on all cores. Memory is O(n + d²), 8 · GROUPS · d² bytes a side.
+@dataclasses.dataclass(eq=False)
+class _Sums:
+    """What is summed of some rows of both sides; ``own`` (n,) and ``norms`` (2, n) are of each row."""
+
+    own: FloatArray
+    norms: FloatArray
+    bad: npt.NDArray[np.int64]
+    directions: FloatArray
+    counts: FloatArray
+    sums: FloatArray
+    moments: FloatArray
+
+    @classmethod
+    def nothing(cls, n: int, width: int) -> "_Sums":
+        """Return the sums of no row, with room for n."""
+        return cls(
+            own=np.zeros(n),
+            norms=np.zeros((2, n)),
+            bad=np.zeros((2, 2), dtype=np.int64),
+            directions=np.zeros((2, width)),
+            counts=np.zeros(GROUPS),
+            sums=np.zeros((2, GROUPS, width)),
+            moments=np.zeros((2, GROUPS, width, width)),
+        )
+
+    def add(self, rows: slice, other: "_Sums") -> None:
+        """Add ``other``, the sums of ``rows``."""
+        self.own[rows], self.norms[:, rows] = other.own, other.norms
+        for name in ("bad", "directions", "counts", "sums", "moments"):
+            total = getattr(self, name)
+            total += getattr(other, name)
+
+
+def survey(
+    x: Rows,
+    y: Rows,
+    similarity: Similarity = "cosine",
+    executor: Executor | None = None,
+    told: Told | None = None,
+) -> Survey:
+    """Read both sides once, in jobs for ``executor``. Memory is O(n + d²), 8 · GROUPS · d² bytes a side.
 
     Which rows make a group of the jackknife follows from what is in them, so the order of the items does not
-    matter. Raises :class:`~mmaudit.errors.InputError` on two sides that are no pairs.
+    matter. Sums are added in the order of the rows, so that neither threads nor workers show in their last
+    bits. Raises :class:`~mmaudit.errors.InputError` on two sides that are no pairs.
     """
     if x.shape != y.shape:
         raise InputError(f"the sides have shapes {x.shape} and {y.shape}; give one row a pair, of one width")
     n, width = x.shape
-    own, norms = np.zeros(n), np.zeros((2, n))
-    counts, sums, directions = np.zeros(GROUPS), np.zeros((2, GROUPS, width)), np.zeros((2, width))
-    moments = np.zeros((2, GROUPS, width, width))
-    bad = np.zeros((2, 2), dtype=np.int64)
-    lock = threading.Lock()
-
-    def task(rows: slice) -> None:
-        scored, units, broken, lengths = [], [], [], []
-        for z in (x, y):
-            served = np.asarray(z[rows], dtype=np.float64)
-            finite = np.isfinite(served).all(axis=1)
-            served[~finite] = 0.0
-            length = np.sqrt(np.einsum("ij,ij->i", served, served))
-            unit = served / np.where(length > 0, length, 1.0)[:, None]
-            scored.append(unit if similarity == "cosine" else served)
-            units.append(unit.sum(axis=0))
-            broken.append((np.count_nonzero(~finite), np.count_nonzero(finite & (length == 0))))
-            lengths.append(length)
-        group = _groups(*scored)
-        members = [(g, np.flatnonzero(group == g)) for g in range(GROUPS)]
-        parts = [
-            (g, len(at), [z[at].sum(axis=0) for z in scored], [z[at].T @ z[at] for z in scored])
-            for g, at in members
-        ]
-        own[rows] = np.einsum("ij,ij->i", *scored)
-        norms[:, rows] = lengths
-        with lock:
-            bad[:] += broken
-            directions[:] += units
-            for g, count, total, moment in parts:
-                counts[g] += count
-                sums[:, g] += total
-                moments[:, g] += moment
-
-    each(task, list(blocks(n, CHUNK)), cores())
+    executor = executor or Local()
+    total, jobs = _Sums.nothing(n, width), list(blocks(n, JOB))
+    summed = functools.partial(_summed, x, y, similarity, executor.threads)
+    for rows, found in zip(jobs, executor.map(summed, jobs, told), strict=True):
+        total.add(rows, found)
     first, second = (
-        Side(int(bad[s, 0]), int(bad[s, 1]), directions[s], counts, sums[s], moments[s], norms[s])
+        Side(
+            broken=int(total.bad[s, 0]),
+            zero=int(total.bad[s, 1]),
+            directions=total.directions[s],
+            counts=total.counts,
+            sums=total.sums[s],
+            moments=total.moments[s],
+            norms=total.norms[s],
+        )
         for s in (0, 1)
     )
-    return Survey(n, width, (first, second), own)
+    return Survey(n, width, (first, second), total.own)
+
+
+def _summed(x: Rows, y: Rows, similarity: Similarity, threads: int, rows: slice) -> _Sums:
+    """Return the sums of ``rows``, chunk by chunk."""
+    total = _Sums.nothing(rows.stop - rows.start, x.shape[1])
+    chunks = [
+        slice(rows.start + part.start, rows.start + part.stop)
+        for part in blocks(rows.stop - rows.start, CHUNK)
+    ]
+    of_chunk = functools.partial(_of_chunk, x, y, similarity)
+    for chunk, found in zip(chunks, Local(threads).map(of_chunk, chunks), strict=True):
+        total.add(slice(chunk.start - rows.start, chunk.stop - rows.start), found)
+    return total
+
+
+def _of_chunk(x: Rows, y: Rows, similarity: Similarity, rows: slice) -> _Sums:
+    found = _Sums.nothing(rows.stop - rows.start, x.shape[1])
+    scored = []
+    for s, z in enumerate((x, y)):
+        served = np.asarray(z[rows], dtype=np.float64)
+        finite = np.asarray(np.isfinite(served).all(axis=1))
+        if not finite.all():
+            served = np.where(finite[:, None], served, 0.0)
+        length = np.sqrt(np.einsum("ij,ij->i", served, served))
+        unit = served / np.where(length > 0, length, 1.0)[:, None]
+        scored.append(unit if similarity == "cosine" else served)
+        found.directions[s] = unit.sum(axis=0)
+        found.bad[s] = np.count_nonzero(~finite), np.count_nonzero(finite & (length == 0))
+        found.norms[s] = length
+    found.own[:] = np.einsum("ij,ij->i", *scored)
+    group = _groups(*scored)
+    for g in range(GROUPS):
+        at = np.flatnonzero(group == g)
+        found.counts[g] = len(at)
+        for s, z in enumerate(scored):
+            members = z[at]
+            found.sums[s, g] = members.sum(axis=0)
+            np.matmul(members.T, members, out=found.moments[s, g])
+    return found
 
 
 def _groups(*sides: FloatArray) -> npt.NDArray[np.int64]:
