@@ -8,6 +8,7 @@ bound, the attribution by access level, and the error of the mispairing rate. Ev
     python benchmarks/calibration.py --out results        # about 40 minutes on two cores
     python benchmarks/calibration.py --stage development  # the seeds that limits and rules were chosen on
     python benchmarks/calibration.py --quick              # a look, a few minutes
+    python benchmarks/calibration.py --executor dask://scheduler:8786    # on the workers of a cluster
     python benchmarks/calibration.py --only "confounder by agreement" --severity 0.25 --first 30000
 
 Measurements are kept in ``.mmaudit/calibration`` by the digest of their settings and of the measuring code:
@@ -15,6 +16,8 @@ a run that was stopped goes on where it was, and another limit or rule trains no
 """
 
 import argparse
+import contextlib
+import json
 import sys
 import time
 from pathlib import Path
@@ -27,18 +30,25 @@ from calibration_models import (
     EVALUATION,
     Model,
     Plan,
+    keep,
+    kept,
     measured,
     models,
 )
 from calibration_tables import Row, write
 
+from mmaudit.executor import Executor, Local, open_executor
 from mmaudit.failures import mechanism_named
 
 __all__ = ["main"]
 
 CACHE = Path(__file__).parent.parent / ".mmaudit" / "calibration"
+TOGETHER = 8
+"""Models that make a job, and that a run which is stopped may have to measure again."""
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
-COMPOUND_SEVERITIES = (0.5, 1.0)
+COMPOUND_TOGETHER = 8
+"""Models that make a job, and that a run which is stopped may have to measure again."""
+SEVERITIES = (0.5, 1.0)
 """Where every part does harm of its own; a failure that does none has nothing to be named for."""
 
 
@@ -66,26 +76,27 @@ def plan(
     )
 
 
-def gather(wanted: list[Model], jobs: int) -> list[Row]:
+def gather(wanted: list[Model], executor: Executor, cache: Path = CACHE) -> list[Row]:
     """Measure every model that the cache does not hold, and show how far it is."""
-    import joblib
-
-    CACHE.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    found = {model.digest: row for model in wanted if (row := kept(model, cache)) is not None}
+    lacking = {model.digest: model for model in wanted if model.digest not in found}
     # Models of one seed share their healthy twin, so they are kept together.
-    by_seed = sorted(wanted, key=lambda model: model.seed)
+    by_seed = sorted(lacking.values(), key=lambda model: model.seed)
+    jobs = [tuple(by_seed[start : start + TOGETHER]) for start in range(0, len(by_seed), TOGETHER)]
     started = time.monotonic()
-    work = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=8)(
-        joblib.delayed(measured)(model, CACHE) for model in by_seed
-    )
-    found: dict[str, dict[str, Any]] = {}
-    for done, (model, row) in enumerate(zip(by_seed, work, strict=True), start=1):
-        found[model.digest] = row
-        _progress(done, len(wanted), time.monotonic() - started)
+    done = 0
+    for models, rows in zip(jobs, executor.map(measured, jobs), strict=True):
+        for model, row in zip(models, rows, strict=True):
+            keep(model, row, cache)
+            found[model.digest] = json.loads(json.dumps(row))
+        done += len(models)
+        _progress(done, len(by_seed), time.monotonic() - started)
     return [Row(model=model, found=found[model.digest]) for model in wanted]
 
 
 def _progress(done: int, total: int, seconds: float) -> None:
-    if not sys.stderr.isatty() and done % 50 and done < total:
+    if not sys.stderr.isatty() and done % (6 * TOGETHER) and done < total:
         return
     filled = 30 * done // total
     left = seconds * (total - done) / done
@@ -122,7 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, help="the first seed, other than the stage's")
     parser.add_argument("--only", metavar="MECHANISM", help="this mechanism alone, and its healthy twins")
     parser.add_argument("--severity", type=float, action="append", help="instead of those of the plan")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--jobs", type=int, default=2, help="processes of a local run")
+    parser.add_argument("--executor", default="local", help="local, or dask://host:port")
     parser.add_argument("--out", type=Path, help="folder for calibration.json and the plots")
     args = parser.parse_args(arguments)
     counts: dict[str, Any] = {"seeds": 3, "healthy": 12, "benign_seeds": 1, "compound_seeds": 1}
@@ -137,7 +149,10 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = list(models(plan(args.stage, **counts, first=args.first, severities=severities)))
     if args.only is not None:
         wanted = alone(wanted, mechanism_named(args.only).name, args.severity)
-    rows = gather(wanted, args.jobs)
+    code = [Path(__file__).parent / "calibration_models.py"]
+    local = Local(args.jobs, processes=True)
+    with contextlib.closing(open_executor(args.executor, local=local, code=code)) as executor:
+        rows = gather(wanted, executor)
     print(f"stage: {args.stage}")
     print(write(rows, args.out))
     return 0

@@ -32,7 +32,7 @@ from mmaudit.gates import CHECKS, Auditor, Case, Check, check_named
 from mmaudit.settings import Settings
 from mmaudit.threads import one_blas_thread
 
-__all__ = ["BENIGN", "COMPOUNDS", "Model", "Plan", "measured", "models"]
+__all__ = ["BENIGN", "COMPOUNDS", "Model", "Plan", "keep", "kept", "measured", "models"]
 
 DEVELOPMENT, EVALUATION = 10_000, 20_000
 """Where the seeds of the two stages begin: limits and rules were chosen on the first alone."""
@@ -190,21 +190,29 @@ def models(plan: Plan) -> Iterator[Model]:
                         yield from once(row("twin", "twin", seed, recipe.twin()))
 
 
-def measured(model: Model, cache: Path) -> dict[str, Any]:
-    """Return what the audit measures on ``model``, from the cache or anew."""
+def kept(model: Model, cache: Path) -> dict[str, Any] | None:
+    """Return what was measured on ``model`` before, ``None`` where nothing was."""
     path = cache / f"{model.digest}.json"
-    if not path.exists():
-        row = _measure(model)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(row, allow_nan=False))
-        part.replace(path)
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
     return found
+
+
+def keep(model: Model, row: dict[str, Any], cache: Path) -> None:
+    """Write what was measured on ``model``, so that it is there as a whole or not at all."""
+    path = cache / f"{model.digest}.json"
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(row, allow_nan=False))
+    part.replace(path)
 
 
 @functools.lru_cache(maxsize=8)
 def _trained(recipe: Recipe, seed: int) -> Planted:
     return train(recipe, seed)
+
+
+def measured(models: tuple[Model, ...]) -> list[dict[str, Any]]:
+    """Return what the audit measures on each of ``models``; those of one seed train their twin once."""
+    return [_measure(model) for model in models]
 
 
 def _measure(model: Model) -> dict[str, Any]:

@@ -9,7 +9,7 @@ claims and their margins were written with seeds 7, 101 and 102 in view; the def
 """
 
 import argparse
-import concurrent.futures
+import contextlib
 import os
 import statistics
 import time
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 FIRST = 2001
 MARKS = {"HOLDS": "holds", "IS FALSE": "false", "UNDECIDED": "open"}
-
-
-def measured(seed: int, names: list[str]) -> list[dict[str, Any]]:
-    """Return the findings of the conditions ``names`` under ``seed``, as records."""
-    from mmaudit.suites import Laboratory
-
-    laboratory = Laboratory(seed)
-    return [laboratory.run(name).record() for name in names]
 
 
 def counted(decisions: list[str]) -> str:
@@ -64,24 +56,28 @@ def rows(findings: "list[Finding]") -> Iterator[str]:
 
 
 def main() -> None:
-    from mmaudit.suites import CONDITIONS, SUITES, Finding
+    from mmaudit.executor import Local, open_executor
+    from mmaudit.suites import CONDITIONS, SUITES, Laboratory
     from mmaudit.suites.firing import REFERENCE
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of a local run")
+    parser.add_argument("--executor", default="local", help="local, or dask://host:port")
     parser.add_argument("--only", nargs="+", choices=list(CONDITIONS), metavar="CONDITION")
     arguments = parser.parse_args()
     names = arguments.only or list(CONDITIONS)
     seeds = range(FIRST, FIRST + arguments.seeds)
     started = time.perf_counter()
-    with concurrent.futures.ProcessPoolExecutor(arguments.workers) as pool:
-        runs = [
-            [Finding.from_record(row) for row in rows]
-            for rows in pool.map(measured, seeds, [names] * len(seeds))
-        ]
+    runs = []
+    local = Local(arguments.workers, processes=True)
+    with contextlib.closing(open_executor(arguments.executor, local=local)) as executor:
+        for seed in seeds:
+            laboratory = Laboratory(seed)
+            laboratory.prepare(names, executor)
+            runs.append([laboratory.run(name) for name in names])
     by_name = {name: [run[i] for run in runs] for i, name in enumerate(names)}
     print(f"Seeds {seeds[0]} to {seeds[-1]}, {time.perf_counter() - started:.0f} s.")
     for suite, title in SUITES.items():

@@ -69,9 +69,9 @@ class Dask:
 
     @property
     def description(self) -> str:
-        """How many workers there are by now, in words."""
+        """The address, and how many workers there are by now."""
         threads = self._client.nthreads()
-        return f"{len(threads)} workers with {sum(threads.values())} threads"
+        return f"{DASK}{self._address}, {len(threads)} workers with {sum(threads.values())} threads"
 
     def map(
         self, function: Callable[[Job], Result], jobs: Sequence[Job], told: Told | None = None

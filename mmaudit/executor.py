@@ -4,7 +4,6 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -46,6 +45,10 @@ class Executor(Protocol):
         """Which kind it is, for the record of a run: never an address."""
 
     @property
+    def description(self) -> str:
+        """Where it is and what there is to work with, in words, for whoever started the run."""
+
+    @property
     def shares_memory(self) -> bool:
         """Whether jobs run in this process, so that nothing has to be pickled."""
 
@@ -76,6 +79,11 @@ class Local:
     name = LOCAL
 
     @property
+    def description(self) -> str:
+        """How many workers of which kind."""
+        return f"{LOCAL}, {self.workers} {'processes' if self.processes else 'threads'}"
+
+    @property
     def shares_memory(self) -> bool:
         """Not with processes of their own."""
         return not self.processes or self.workers == 1
@@ -104,6 +112,8 @@ class Local:
     def _pool(self) -> concurrent.futures.Executor:
         if not self.processes:
             return concurrent.futures.ThreadPoolExecutor(self.workers)
+        import multiprocessing
+
         # A forked process would inherit the locks of threads that it has not, those of BLAS among them.
         spawn = multiprocessing.get_context("spawn")
         return concurrent.futures.ProcessPoolExecutor(self.workers, mp_context=spawn)

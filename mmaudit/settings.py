@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmaudit.errors import SettingsError
+from mmaudit.executor import LOCAL, scheduler_of
 
 __all__ = ["DATA_TABLE", "GOVERNANCE", "Profile", "Settings", "did_you_mean", "load", "read_pyproject"]
 
@@ -61,9 +62,9 @@ class Settings:
     place of the reference aligner (:class:`mmaudit.suites.Trainable`). ``table``: how a table of pairs is
     read, by the keys of :data:`DATA_TABLE` but ``file``. ``stress``: the worlds that the encoder is promised
     to cope with (:func:`mmaudit.stress.domain_of`). ``out``: the folder that bundles are written to.
-    ``cache``: the folder that embeddings are kept in from run to run, ``None`` for none. ``governance``: what
-    people state about the audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and
-    decides nothing.
+    ``cache``: the folder that embeddings are kept in from run to run, ``None`` for none. ``executor``: where
+    independent jobs run (:func:`mmaudit.executor.open_executor`). ``governance``: what people state about the
+    audited system, by the keys of :data:`GOVERNANCE`; it goes into the evidence and decides nothing.
     """
 
     profile: Profile = "ci"
@@ -83,17 +84,18 @@ class Settings:
     stress: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     out: str = "mmaudit-out"
     cache: str | None = None
+    executor: str = LOCAL
     governance: Mapping[str, Statement] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as exact builtin types.
 
-        ``out``, ``cache`` and the root of a table's paths are left out, and of the subject's and the data's
-        path only the file name is kept, of a service's address the model: where things lie on a machine is no
-        part of the evidence, and two equal audits must have equal settings. ``governance`` is left out
+        ``out``, ``cache``, ``executor`` and the root of a table's paths are left out, and of the subject's
+        and the data's path only the file name is kept, of a service's address the model: where things lie or
+        run is no part of the evidence, and two equal audits must have equal settings. ``governance`` is left out
         because nothing that is measured depends on it; it has a document of its own.
         """
-        left_out = ("out", "cache", "governance", "rationales")
+        left_out = ("out", "cache", "executor", "governance", "rationales")
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
         row["require"] = list(self.require)
         row["limits"] = {name: {"low": low, "high": high} for name, (low, high) in self.limits.items()}
@@ -164,6 +166,7 @@ def load(
         "stress": _stress,
         "out": _text,
         "cache": _text,
+        "executor": _executor,
         "governance": _governance,
     }
     values: dict[str, Any] = {}
@@ -207,6 +210,11 @@ def _text(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong(key, value, "a non-empty string")
     return value
+
+
+def _executor(key: str, value: Any) -> str:
+    scheduler_of(_text(key, value))
+    return str(value)
 
 
 def _choice(key: str, value: Any, *, choices: tuple[str, ...]) -> str:

@@ -51,7 +51,8 @@ class RunInfo:
 
     ``started`` and ``finished`` are ISO 8601 in UTC (``2026-01-31T12:00:00Z``), ``durations`` seconds by test
     node id, ``exit_status`` pytest's, ``workers`` the number of test processes (0: none beside the main one;
-    ``None``: not recorded).
+    ``None``: not recorded), ``executor`` the kind of what ran independent jobs: ``local`` or ``dask``
+    (``None``: not recorded).
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class RunInfo:
     durations: Mapping[str, float]
     exit_status: int
     workers: int | None
+    executor: str | None = None
 
     def record(self) -> Record:
         """Return the run as exact builtin types."""

@@ -41,11 +41,12 @@ def run_info(
     durations: Mapping[str, float],
     exit_status: int,
     workers: int,
+    executor: str = "local",
 ) -> RunInfo:
     """Return the facts of a run that began at ``started`` (from :func:`now`) and ends now.
 
-    Under ``SOURCE_DATE_EPOCH`` nothing of the clock, of chance or of the number of workers is left: the run
-    id ends in the digest of the settings, seed included, durations are dropped and workers not recorded.
+    Under ``SOURCE_DATE_EPOCH`` nothing of the clock, of chance or of who did the work is left: the run id
+    ends in the digest of the settings, seed included, durations are dropped, workers and executor not recorded.
     Equal runs then give the same archive to the byte.
     """
     fixed = _EPOCH in os.environ
@@ -57,4 +58,5 @@ def run_info(
         durations={} if fixed else durations,
         exit_status=exit_status,
         workers=None if fixed else workers,
+        executor=None if fixed else executor,
     )

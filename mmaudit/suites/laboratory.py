@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from mmaudit.aligner import MODALITIES, TrainedAligner, train
 from mmaudit.aligner.vitals import vitals
 from mmaudit.embeddings import Embeddings
-from mmaudit.errors import SettingsError
-from mmaudit.gates.store import Store
+from mmaudit.errors import MMAuditError, SettingsError
+from mmaudit.executor import Executor, Told
+from mmaudit.gates.store import Store, kept
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
@@ -92,11 +93,31 @@ class Laboratory:
                 measurements += compared(result.sample, own, reference.sample, theirs)
         return find(condition, measurements)
 
+    def prepare(self, names: Iterable[str], executor: Executor, told: Told | None = None) -> None:
+        """Train the conditions ``names``, and those they are compared with, as jobs for ``executor``.
+
+        :meth:`run` then finds them, as it would have trained them itself. An error of one is its own and is
+        raised there. Of the processes that share a folder one prepares, and the others wait for it. Raises
+        :class:`SettingsError` on an unknown name, and where a recipe is trained: that is an object of this
+        process.
+        """
+        if self._recipe is not None:
+            raise SettingsError("a recipe of your own is trained in this process; give no other executor")
+        asked = [condition_named(name) for name in names]
+        asked += [condition_named(c.reference) for c in asked if c.reference is not None]
+        with self._store.alone("conditions.lock"):
+            wanted = {self._key(c): c.name for c in asked if self._key(c) not in self._store}
+            trained = executor.map(functools.partial(_trained_alone, self._seed), [*wanted.values()], told)
+            for key, result in zip(wanted, trained, strict=True):
+                self._store.put(key, result)
+
     def _result(self, condition: Condition) -> _Result:
         """Return the trained condition; conditions of equal settings are one."""
+        return self._store.get(self._key(condition), lambda: self._trained(condition))
+
+    def _key(self, condition: Condition) -> str:
         settings = (specs(condition, self._seed), condition.served_raw, condition.suite == "silent")
-        digest = hashlib.sha256(repr(settings).encode()).hexdigest()
-        return self._store.get(f"lab-{digest[:32]}", lambda: self._trained(condition))
+        return f"lab-{hashlib.sha256(repr(settings).encode()).hexdigest()[:32]}"
 
     def _trained(self, condition: Condition) -> _Result:
         world_spec, aligner, training = specs(condition, self._seed)
@@ -149,6 +170,11 @@ class Laboratory:
             ),
             training=model.subject.training,
         )
+
+
+def _trained_alone(seed: int, name: str) -> _Result | MMAuditError:
+    """Return the condition called ``name``, trained wherever this runs, or the error that this ends in."""
+    return kept(lambda: Laboratory(seed)._trained(condition_named(name)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -45,6 +45,11 @@ _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
         "string",
         "keep embeddings in this folder from run to run, by digests of weights, data, prompts and settings",
     ),
+    "executor": (
+        {"metavar": "WHERE"},
+        "string",
+        "where independent jobs run: local (default), or dask://host:port of a scheduler's workers",
+    ),
     "require": (
         {"action": "append", "metavar": "NAME"},
         "linelist",

@@ -13,6 +13,7 @@ from mmaudit.auditing import write_bundle
 from mmaudit.comparison import Comparison
 from mmaudit.errors import MMAuditError
 from mmaudit.evidence import Bundle, PrivateKey, now, redact, run_info
+from mmaudit.executor import LOCAL, Executor
 from mmaudit.gates import Auditor, Outcome, finalize
 from mmaudit.report import bundle_lines, summary_lines
 from mmaudit.report.comparison import comparison_lines, regressions
@@ -33,11 +34,16 @@ class Controller:
 
     ``collected`` are the node ids that were to run, ``deviations`` what went otherwise than planned, one
     line each; without xdist this process fills them itself. The run began at ``started``; ``key`` signs its
-    bundle, ``baseline`` is what it is compared with and saved as.
+    bundle, ``baseline`` is what it is compared with and saved as, ``executor`` where independent jobs ran.
     """
 
     def __init__(
-        self, auditor: Auditor, started: datetime.datetime, key: PrivateKey | None, baseline: Baseline
+        self,
+        auditor: Auditor,
+        started: datetime.datetime,
+        key: PrivateKey | None,
+        baseline: Baseline,
+        executor: Executor,
     ) -> None:
         self.collected: set[str] = set()
         self.deviations: list[str] = []
@@ -46,6 +52,7 @@ class Controller:
         self._started = started
         self._key = key
         self._baseline = baseline
+        self._executor = executor
         self._comparison: Comparison | None = None
         self._saved: str | None = None
         self._rows: list[TestRow] = []
@@ -56,14 +63,16 @@ class Controller:
         self._problems: list[str] = []
         self._annotations: list[str] = []
 
-    def pytest_report_header(self) -> str:
+    def pytest_report_header(self) -> list[str]:
         """Say under which settings, limits among them, the run is about to measure: they are fixed by now.
 
         The digest stands in ``settings.json`` again. What a limit is where no setting says so depends on the
         version alone.
         """
         settings = self._auditor.settings
-        return f"mmaudit: {__version__}, profile {settings.profile}, settings sha256 {settings.digest()}"
+        header = f"mmaudit: {__version__}, profile {settings.profile}, settings sha256 {settings.digest()}"
+        where = f"mmaudit: executor {self._executor.description}"
+        return [header] if self._executor.name == LOCAL else [header, where]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take note of what is to run."""
@@ -211,6 +220,7 @@ class Controller:
                 durations={row.node_id: row.seconds for row in self._rows},
                 exit_status=int(session.exitstatus),
                 workers=self.workers,
+                executor=self._executor.name,
             ),
             out=session.config.invocation_params.dir / self._auditor.settings.out,
             deviations=self.deviations,

@@ -1,11 +1,15 @@
 """The teaching suites as checks: where they are collected, and the fixture that runs a condition."""
 
+import functools
+
 import pytest
 
 from mmaudit.report.words import plain
 from mmaudit.settings import Settings
 from mmaudit.suites import Finding, Laboratory
+from pytest_mmaudit.executing import executor_of
 from pytest_mmaudit.fixtures import AUDITOR
+from pytest_mmaudit.progress import LiveLine
 from pytest_mmaudit.record import Record
 
 __all__ = ["FILES", "LABORATORY", "MARKER", "Lab", "applies", "mmaudit_lab"]
@@ -58,8 +62,16 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def _mmaudit_laboratory(pytestconfig: pytest.Config) -> Laboratory:
-    return pytestconfig.stash[LABORATORY]
+def _mmaudit_laboratory(request: pytest.FixtureRequest) -> Laboratory:
+    """The suites; what the selected ones train is trained here where another machine does it."""
+    config = request.config
+    laboratory = config.stash[LABORATORY]
+    executor = executor_of(config, config.stash[AUDITOR].settings)
+    if not executor.shares_memory and not laboratory.has_recipe:
+        selected = [item for item in request.session.items if item.get_closest_marker("lab")]
+        names = [item.callspec.params["condition"] for item in selected if hasattr(item, "callspec")]
+        laboratory.prepare(names, executor, functools.partial(LiveLine(config), "training conditions"))
+    return laboratory
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ KEYS = (
     "cache",
     "checkpoint_before",
     "recipe",
+    "executor",
 )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from mmaudit.errors import MMAuditError
+from mmaudit.executor import Executor
 from mmaudit.gates import Auditor
 from mmaudit.settings import Settings
 from mmaudit.suites import Laboratory
 from pytest_mmaudit import baseline, fixtures, jsonreport, lab, resolve, stress
 from pytest_mmaudit.collect import Collecting, take_arguments
 from pytest_mmaudit.controller import Controller
+from pytest_mmaudit.executing import executor_of
 from pytest_mmaudit.progress import LiveLine
 from pytest_mmaudit.recorder import Recorder
 from pytest_mmaudit.xdist import CACHE, XdistHooks
@@ -58,7 +60,9 @@ def start(config: pytest.Config) -> None:
     plugins.register(Recorder(auditor), "mmaudit-recorder")
     if worker_input is not None:
         return
-    controller = Controller(auditor, started, key, baseline.prepare(config, auditor))
+    controller = Controller(
+        auditor, started, key, baseline.prepare(config, auditor), _executor(config, settings)
+    )
     plugins.register(controller, "mmaudit-controller")
     if plugins.hasplugin("xdist"):
         plugins.register(XdistHooks(controller, cache), "mmaudit-xdist")
@@ -69,6 +73,13 @@ def _shared_folder(config: pytest.Config) -> Path:
     folder = tempfile.TemporaryDirectory(prefix="mmaudit-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     return Path(folder.name)
+
+
+def _executor(config: pytest.Config, settings: Settings) -> Executor:
+    try:
+        return executor_of(config, settings)
+    except MMAuditError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _auditor(config: pytest.Config, settings: Settings, cache: Path, *, live: bool) -> Auditor:

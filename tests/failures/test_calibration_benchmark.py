@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from mmaudit.executor import Local
 from mmaudit.failures import HEALTHY, mechanism_named
 from mmaudit.gates import diagnose
 
@@ -50,18 +51,19 @@ def test_the_two_stages_share_no_seed_and_no_new_benign_type(scripts):
 
 
 def test_a_model_is_measured_once(scripts, tmp_path, monkeypatch):
-    _, models, _ = scripts
+    calibration, models, _ = scripts
     asked = []
-    monkeypatch.setattr(models, "_measure", lambda m: asked.append(m) or {"wrong": 0.5})
+    monkeypatch.setattr(models, "_measure", lambda m: asked.append(m) or {"wrong": m.seed})
     one, other = model(models, SMALL, seed=1), model(models, SMALL, seed=2)
-    assert models.measured(one, tmp_path) == models.measured(one, tmp_path) == {"wrong": 0.5}
-    models.measured(other, tmp_path)
+    for wanted in ([one], [other, one], [one, other, one]):
+        rows = calibration.gather(wanted, Local(), tmp_path)
+        assert [(row.model, row.found) for row in rows] == [(m, {"wrong": m.seed}) for m in wanted]
     assert asked == [one, other]
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".json"]
 
 
 def test_the_tables_are_made_of_what_was_measured(scripts, tmp_path):
-    _, models, tables = scripts
+    calibration, models, tables = scripts
     shortcut = mechanism_named("confounder by agreement")
     wrong = mechanism_named("random mismatches")
     planted = [
@@ -78,7 +80,7 @@ def test_the_tables_are_made_of_what_was_measured(scripts, tmp_path):
     ]
     # The twin of a small recipe has the full encoder; its harm is measured against that.
     twins = [model(models, SMALL.twin(), "twin", "twin"), model(models, SMALL)]
-    rows = [tables.Row(model=m, found=models.measured(m, tmp_path)) for m in planted + twins]
+    rows = calibration.gather(planted + twins, Local(), tmp_path)
     text = tables.write(rows, tmp_path / "out")
     assert (tmp_path / "out" / "calibration.txt").read_text() == text + "\n"
     records = json.loads((tmp_path / "out" / "calibration.json").read_text())
