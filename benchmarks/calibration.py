@@ -17,7 +17,6 @@ a run that was stopped goes on where it was, and another limit or rule trains no
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from pathlib import Path
@@ -46,9 +45,7 @@ CACHE = Path(__file__).parent.parent / ".mmaudit" / "calibration"
 TOGETHER = 8
 """Models that make a job, and that a run which is stopped may have to measure again."""
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
-COMPOUND_TOGETHER = 8
-"""Models that make a job, and that a run which is stopped may have to measure again."""
-SEVERITIES = (0.5, 1.0)
+COMPOUND_SEVERITIES = (0.5, 1.0)
 """Where every part does harm of its own; a failure that does none has nothing to be named for."""
 
 
@@ -86,11 +83,11 @@ def gather(wanted: list[Model], executor: Executor, cache: Path = CACHE) -> list
     jobs = [tuple(by_seed[start : start + TOGETHER]) for start in range(0, len(by_seed), TOGETHER)]
     started = time.monotonic()
     done = 0
-    for models, rows in zip(jobs, executor.map(measured, jobs), strict=True):
-        for model, row in zip(models, rows, strict=True):
+    for job, rows in zip(jobs, executor.map(measured, jobs), strict=True):
+        for model, row in zip(job, rows, strict=True):
             keep(model, row, cache)
-            found[model.digest] = json.loads(json.dumps(row))
-        done += len(models)
+            found[model.digest] = row
+        done += len(job)
         _progress(done, len(by_seed), time.monotonic() - started)
     return [Row(model=model, found=found[model.digest]) for model in wanted]
 

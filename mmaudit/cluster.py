@@ -131,8 +131,8 @@ class Dask:
         """Refuse workers that cannot import this package, or whose results could differ."""
         ours = surroundings()
         for worker, theirs in self._client.run(surroundings, on_error="return").items():
-            if isinstance(theirs, ModuleNotFoundError):
-                raise self._error(f"worker {worker} cannot import {theirs.name}; pip install mmaudit there")
+            if isinstance(theirs, Exception) and "ModuleNotFoundError" in repr(theirs):
+                raise self._error(f"worker {worker} cannot import mmaudit; pip install it there")
             if isinstance(theirs, Exception):
                 raise self._error(f"worker {worker} does not answer ({_line(theirs)})")
             if difference := _difference(ours, theirs):

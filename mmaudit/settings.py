@@ -92,8 +92,8 @@ class Settings:
 
         ``out``, ``cache``, ``executor`` and the root of a table's paths are left out, and of the subject's
         and the data's path only the file name is kept, of a service's address the model: where things lie or
-        run is no part of the evidence, and two equal audits must have equal settings. ``governance`` is left out
-        because nothing that is measured depends on it; it has a document of its own.
+        run is no part of the evidence, and two equal audits must have equal settings. ``governance`` is left
+        out because nothing that is measured depends on it; it has a document of its own.
         """
         left_out = ("out", "cache", "executor", "governance", "rationales")
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}

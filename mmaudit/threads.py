@@ -32,14 +32,26 @@ def one_blas_thread() -> Iterator[None]:
         _inside += 1
         libraries = _libraries(len(sys.modules))
         if not any(libraries is known for known, _ in _held):
+            _let_this_thread_set()
             _held.append((libraries, libraries.limit(limits=1, user_api="blas")))
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
-            while not _inside and _held:
-                _held.pop()[1].restore_original_limits()
+            if not _inside:
+                _let_this_thread_set()
+                while _held:
+                    _held.pop()[1].restore_original_limits()
+
+
+def _let_this_thread_set() -> None:
+    """Make this thread one that may set limits: threadpoolctl heeds the first to do so, and no other."""
+    import threadpoolctl
+
+    clear = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 @functools.lru_cache(maxsize=1)

@@ -46,8 +46,8 @@ def run_info(
     """Return the facts of a run that began at ``started`` (from :func:`now`) and ends now.
 
     Under ``SOURCE_DATE_EPOCH`` nothing of the clock, of chance or of who did the work is left: the run id
-    ends in the digest of the settings, seed included, durations are dropped, workers and executor not recorded.
-    Equal runs then give the same archive to the byte.
+    ends in the digest of the settings, seed included, durations are dropped, and neither workers nor executor
+    are recorded. Equal runs then give the same archive to the byte.
     """
     fixed = _EPOCH in os.environ
     suffix = settings_digest[:8] if fixed else secrets.token_hex(4)
