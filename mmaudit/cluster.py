@@ -71,7 +71,8 @@ class Dask:
     def description(self) -> str:
         """The address, and how many workers there are by now."""
         threads = self._client.nthreads()
-        return f"{DASK}{self._address}, {len(threads)} workers with {sum(threads.values())} threads"
+        many = "" if len(threads) == 1 else "s"
+        return f"{DASK}{self._address}, {len(threads)} worker{many} with {sum(threads.values())} threads"
 
     def map(
         self, function: Callable[[Job], Result], jobs: Sequence[Job], told: Told | None = None

@@ -20,7 +20,6 @@ from mmaudit.seeds import generator
 from mmaudit.suites import Laboratory
 
 distributed = pytest.importorskip("distributed", reason="needs the extra mmaudit[distributed]")
-pytestmark = pytest.mark.xdist_group("dask")
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +120,11 @@ def test_a_worker_that_would_give_other_last_bits_is_refused():
     if not cluster.surroundings()["BLAS"].startswith("openblas"):
         pytest.skip("this NumPy brings no OpenBLAS of its own")
     other = {"OPENBLAS_CORETYPE": "Nehalem"}
-    with only_worker("-m", "distributed.cli.dask_worker", env=other) as where:
-        with pytest.raises(ExecutorError, match=f"^executor {where}: worker .* has BLAS .*Nehalem, and here"):
-            open_executor(where)
+    with (
+        only_worker("-m", "distributed.cli.dask_worker", env=other) as where,
+        pytest.raises(ExecutorError, match=f"^executor {where}: worker .* has BLAS .*Nehalem, and here"),
+    ):
+        open_executor(where)
 
 
 @pytest.mark.parametrize("name", cluster.surroundings())

@@ -19,6 +19,7 @@ def test_by_the_clock_each_run_has_a_name_of_its_own(monkeypatch: pytest.MonkeyP
     assert first.run_id != second.run_id
     assert first.started == f"{started:%Y-%m-%dT%H:%M:%SZ}" <= first.finished
     assert (first.durations, first.workers, first.exit_status) == ({"t": 0.5}, 2, 1)
+    assert first.executor == "local"
 
 
 def test_under_a_fixed_date_equal_runs_give_the_same_archive(
@@ -26,11 +27,11 @@ def test_under_a_fixed_date_equal_runs_give_the_same_archive(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
     first = run_info(now(), durations={"t": 0.5}, workers=0, **FACTS)
-    second = run_info(now(), durations={"t": 0.7}, workers=2, **FACTS)
+    second = run_info(now(), durations={"t": 0.7}, workers=2, executor="dask", **FACTS)
     assert first == second
     assert first.run_id == "20260101-000000-abababab"
     assert (first.started, first.finished) == ("2026-01-01T00:00:00Z",) * 2
-    assert (first.durations, first.workers) == ({}, None)
+    assert (first.durations, first.workers, first.executor) == ({}, None, None)
     made = [write(tmp_path / str(i), documents(evidence), run) for i, run in enumerate((first, second))]
     assert made[0].archive_sha256 == made[1].archive_sha256
     assert verify(made[0].archive).intact

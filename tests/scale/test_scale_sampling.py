@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from mmaudit import diagnostics as d
 from mmaudit.embeddings import Embeddings, unit_rows
+from mmaudit.executor import Local
 from mmaudit.scale import sampling
 from mmaudit.scale import survey as surveys
 from mmaudit.scale.sampling import query_ranks
@@ -41,6 +44,32 @@ def test_sampled_ranks_are_those_of_the_whole(kind, similarity, grouped, monkeyp
     np.testing.assert_array_equal(found.mean_percentile, everything.mean_percentile[rows])
 
 
+def assert_same_bits(other, one):
+    np.testing.assert_array_equal(other.own, one.own)
+    for ours, theirs in zip(other.sides, one.sides, strict=True):
+        for field in dataclasses.fields(ours):
+            np.testing.assert_array_equal(getattr(ours, field.name), getattr(theirs, field.name))
+
+
+def test_the_executor_does_not_show_in_a_bit(monkeypatch):
+    monkeypatch.setattr(surveys, "JOB", 64)
+    x, y = pairs(kind="norms")
+    one = survey(x, y)
+    for executor in (Local(3), Local(2, processes=True)):
+        assert_same_bits(survey(x, y, executor=executor), one)
+
+
+def test_the_cores_do_not_show_in_a_bit(monkeypatch):
+    monkeypatch.setattr(surveys, "CHUNK", 16)
+    x, y = pairs(kind="norms")
+    found = []
+    for many in (1, 4):
+        monkeypatch.setattr("mmaudit.executor.cores", lambda many=many: many)
+        assert Local().threads == many
+        found.append(survey(x, y))
+    assert_same_bits(*found)
+
+
 def test_the_survey_has_the_figures_of_the_diagnostics(monkeypatch):
     monkeypatch.setattr(surveys, "CHUNK", 64)
     x, y = pairs(kind="norms")
@@ -72,10 +101,14 @@ def test_the_survey_depends_on_neither_chunk_nor_order_and_mirrors(monkeypatch):
     assert first.se == pytest.approx(second.se)
 
 
-def test_broken_and_empty_rows_are_counted():
-    x, y = pairs()
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_broken_and_empty_rows_are_counted_and_left_as_they_are(dtype):
+    x, y = (z.astype(dtype) for z in pairs())
     x[3], y[7, 2], y[9] = 0, np.nan, np.inf
+    given = x.copy(), y.copy()
     found = survey(x, y)
+    for z, before in zip((x, y), given, strict=True):
+        np.testing.assert_array_equal(z, before)
     assert (found.sides[0].zero, found.sides[0].broken) == (1, 0)
     assert (found.sides[1].zero, found.sides[1].broken) == (0, 2)
     assert found.violations() == 3
