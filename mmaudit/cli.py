@@ -1,4 +1,4 @@
-"""The command line: ``mmaudit verify``, ``show``, ``compare``, ``attest`` and ``keygen``."""
+"""The command line: ``mmaudit verify``, ``show``, ``compare``, ``attest``, ``keygen`` and ``large``."""
 
 import argparse
 import re
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmaudit import __version__
+from mmaudit import __version__, cli_large
 
 __all__ = ["main"]
 
@@ -34,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mmaudit", description="Read the evidence of `pytest --mmaudit`.")
+    parser = argparse.ArgumentParser(
+        prog="mmaudit",
+        description="Read the evidence of `pytest --mmaudit`; audit what is larger than memory.",
+    )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_verify(commands)
@@ -42,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keygen(commands)
     _add_show(commands)
     _add_compare(commands)
+    cli_large.add(commands)
     return parser
 
 

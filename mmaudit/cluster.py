@@ -1,5 +1,7 @@
 """Jobs on the workers of a Dask scheduler, with the results that this machine would have given."""
 
+import asyncio
+import concurrent.futures
 import functools
 import hashlib
 import importlib.metadata
@@ -49,15 +51,20 @@ class Dask:
         self._address = address
         self._distributed: Any = distributed
         self._dask: Any = dask
-        with warnings.catch_warnings():
-            # The same is asked for below, of what matters to a result.
-            warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
-            try:
+        try:
+            # A client that gets no sound answer would hang while it is taken down.
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pool.submit(lambda: asyncio.run(_knock(address))).result()
+            with warnings.catch_warnings():
+                # The same is asked for below, of what matters to a result.
+                warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
                 self._client: Any = self._distributed.Client(
                     address, timeout=CONNECT_SECONDS, set_as_default=False
                 )
-            except (OSError, ValueError, RuntimeError) as error:
-                raise self._error(f"no scheduler answers ({_line(error)})") from error
+        except OSError as error:
+            raise self._error(f"no scheduler answers ({_line(error)})") from error
+        except Exception as error:
+            raise self._error("what answers there is no scheduler that this Dask can talk to") from error
         try:
             self._wait_for_a_worker(CONNECT_SECONDS)
             self._compare()
@@ -178,6 +185,15 @@ def _difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str | Non
         f"has {name} {theirs.get(name)}, and here it is {ours[name]}: last bits could differ; use workers "
         "with the same packages and the same kind of processor"
     )
+
+
+async def _knock(address: str) -> None:
+    """Connect as a client does, and hang up."""
+    import distributed
+
+    secured = distributed.Security().get_connection_args("client")
+    comm = await distributed.comm.connect(address, timeout=CONNECT_SECONDS, **secured)
+    comm.abort()
 
 
 def _work(shared: bytes, job: bytes) -> Any:

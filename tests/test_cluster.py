@@ -5,6 +5,7 @@ import os
 import pickle
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -138,6 +139,8 @@ def test_no_scheduler_and_no_worker_are_one_line(monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(ExecutorError, match=r"^executor dask://127\.0\.0\.1:9: no scheduler answers"):
         open_executor("dask://127.0.0.1:9")
+    with http_server() as port, pytest.raises(ExecutorError, match="answers there is no scheduler"):
+        open_executor(f"dask://127.0.0.1:{port}")
     with (
         distributed.LocalCluster(
             n_workers=0, processes=True, dashboard_address=":0", silence_logs=50
@@ -174,6 +177,23 @@ def only_worker(*python, env=None):
         finally:
             worker.terminate()
             worker.wait(30)
+
+
+@contextlib.contextmanager
+def http_server():
+    """Give the port of a server that speaks HTTP, as a scheduler's dashboard does beside it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    with client:
+                        client.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 9)
+                        client.recv(1 << 16)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield server.getsockname()[1]
 
 
 def _late(_):

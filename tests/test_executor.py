@@ -113,5 +113,5 @@ def test_arrays_are_not_sent_to_workers():
     from mmaudit.scale import audit_large
 
     z = np.ones((4, 2), np.float32)
-    with pytest.raises(InputError, match=r"give paths of .npy files"):
+    with pytest.raises(InputError, match=r"give .npy or .safetensors files"):
         audit_large(z, z, executor=Local(2, processes=True))

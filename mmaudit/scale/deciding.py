@@ -22,7 +22,7 @@ from mmaudit.inference import exact
 from mmaudit.inference.sequences import BettingSequence
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
-from mmaudit.scale.rows import NpyRows, Rows, open_rows
+from mmaudit.scale.rows import FileRows, Rows, open_rows
 from mmaudit.scale.sampling import query_ranks
 from mmaudit.scale.survey import Survey, effective_rank, rank_asymmetry, separation, survey
 from mmaudit.seeds import generator
@@ -139,10 +139,11 @@ def audit_large(
 ) -> LargeAudit:
     """Decide the gates that embeddings alone decide, reading ``x`` and ``y`` (n, d) by and by.
 
-    ``x`` and ``y`` are ``.npy`` files or anything with a shape that can be sliced. Geometry (separation, rank
-    of the spectrum) is of all rows, in one pass. What depends on ranks (pair discrimination, symmetry gap,
-    mispairing rate) is decided by queries drawn at random without replacement, each ranked against the whole
-    gallery, :data:`ROUND` at a time until every gate is decided or ``queries`` are used up. The interval is a
+    ``x`` and ``y`` are files (:func:`mmaudit.scale.open_rows`) or anything with a shape that can be sliced.
+    Geometry (separation, rank of the spectrum) is of all rows, in one pass. What depends on ranks (pair
+    discrimination, symmetry gap, mispairing rate) is decided by queries drawn at random without replacement,
+    each ranked against the whole gallery, :data:`ROUND` at a time until every gate is decided or ``queries``
+    are used up. The interval is a
     confidence sequence (:class:`mmaudit.inference.sequences.BettingSequence`): it holds at every look, so
     that stopping when decided costs nothing, and it speaks of the mean over *these* pairs, less the few that
     chose the depth of the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at
@@ -154,9 +155,9 @@ def audit_large(
     """
     sides = open_rows(x), open_rows(y)
     executor = executor or Local()
-    if not executor.shares_memory and not all(isinstance(side, NpyRows) for side in sides):
+    if not executor.shares_memory and not all(isinstance(side, FileRows) for side in sides):
         raise InputError(
-            "workers elsewhere read the rows themselves; give paths of .npy files, on storage that all see"
+            "workers elsewhere read the rows themselves; give .npy or .safetensors files, where all see them"
         )
     with one_blas_thread():
         return _audit(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmaudit.errors import InputError
-from mmaudit.scale import NpyRows, open_rows
+from mmaudit.scale import FileRows, open_rows
 from mmaudit.seeds import generator
 
 
@@ -17,7 +17,7 @@ def stored(tmp_path):
 def test_a_file_gives_the_rows_that_were_saved(stored):
     path, z = stored
     rows = open_rows(str(path))
-    assert isinstance(rows, NpyRows)
+    assert isinstance(rows, FileRows)
     assert rows.shape == (50, 7)
     for part in (slice(0, 50), slice(3, 9), slice(48, 90), slice(9, 9)):
         np.testing.assert_array_equal(rows[part], z[part])
@@ -37,9 +37,14 @@ def test_what_is_no_matrix_of_rows_is_refused_in_one_line(tmp_path, stored):
     cut = tmp_path / "cut.npy"
     cut.write_bytes(path.read_bytes()[:-40])
     other = tmp_path / "other.npy"
-    for made in (np.zeros(3), np.zeros((2, 3), complex), np.asfortranarray(z)):
+    for made, why in (
+        (np.zeros(3), "expected real numbers"),
+        (np.zeros((2, 3), complex), "expected real numbers"),
+        (np.asfortranarray(z), "column after column"),
+        (np.zeros((2, 3, 4)), r"holds \['image', 'text'\]; expected one matrix, or give the file alone"),
+    ):
         np.save(other, made)
-        with pytest.raises(InputError, match="expected real numbers"):
+        with pytest.raises(InputError, match=why):
             open_rows(other)
     other.write_text("no array")
     for bad in (other, cut, tmp_path / "missing.npy"):
