@@ -15,9 +15,13 @@ import pytest
 
 from mmaudit import cluster
 from mmaudit.errors import ExecutorError, InputError
+from mmaudit.evidence import dumps
 from mmaudit.executor import Local, open_executor
+from mmaudit.gates import Auditor
 from mmaudit.scale import audit_large, deciding, sampling, survey
 from mmaudit.seeds import generator
+from mmaudit.settings import Settings
+from mmaudit.stress import Stress
 from mmaudit.suites import Laboratory
 
 distributed = pytest.importorskip("distributed", reason="needs the extra mmaudit[distributed]")
@@ -94,6 +98,18 @@ def test_a_large_audit_has_the_same_digits_wherever_it_runs(dask, files, monkeyp
     assert steps[:5] == [("reading all rows", done, 5) for done in range(1, 6)]
     threads = audit_large(*files, executor=Local(3))
     assert here == threads
+
+
+def test_a_search_tries_the_same_worlds_with_the_same_digits(dask, monkeypatch):
+    auditor = Auditor(settings=Settings(stress={"worlds": 16}))
+    found, sent, real = [], [], dask.map
+    monkeypatch.setattr(dask, "map", lambda tried, jobs, *told: sent.extend(jobs) or real(tried, jobs, *told))
+    for executor in (None, dask):
+        stress = Stress(auditor, executor)
+        outcome = stress.run("generated_worlds")
+        found.append((outcome.record(), dumps(stress.record)))
+    assert found[0] == found[1]
+    assert sent
 
 
 def test_what_a_job_raises_on_a_worker_is_raised_here(dask, files, tmp_path):

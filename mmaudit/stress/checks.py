@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError, SettingsError, SubjectError
+from mmaudit.executor import Executor
 from mmaudit.failures import damage
 from mmaudit.gates import Auditor, Outcome, Verdict
 from mmaudit.gates.case import Case
@@ -60,11 +61,16 @@ _LAW = Limit(
 
 
 class Stress:
-    """The stress checks of one audit. The search runs on first need, once."""
+    """The stress checks of one audit. The search runs on first need, once.
 
-    def __init__(self, auditor: Auditor) -> None:
+    Worlds that can be tried apart are jobs for ``executor`` where the built-in aligner is audited; an encoder
+    of the user's own stays in this process.
+    """
+
+    def __init__(self, auditor: Auditor, executor: Executor | None = None) -> None:
         """Read the promise from the settings; raises :class:`SettingsError` on what it cannot say."""
         self._auditor = auditor
+        self._executor = executor if auditor.material.is_reference else None
         domain_of(auditor.settings, "pictures")
         self.found: Search | None = None
 
@@ -106,7 +112,7 @@ class Stress:
         return self._worlds() if name == WORLDS else self._noise()
 
     def _worlds(self) -> Outcome:
-        found = search(self._auditor.subject, self.domain, self._auditor.settings)
+        found = search(self._auditor.subject, self.domain, self._auditor.settings, self._executor)
         self.found = found
         tried = len(found.trials)
         measurement = exact(

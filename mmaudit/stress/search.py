@@ -1,8 +1,10 @@
 """The search for a world that breaks an encoder, and what it found."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
+from mmaudit.executor import Executor, Local
 from mmaudit.gates.outcome import Outcome
 from mmaudit.inference import at_confidence
 from mmaudit.measurement import Measurement
@@ -74,19 +76,17 @@ class Search:
         return max(self.trials, key=lambda trial: (trial.rejected, max(trial.scores.values())))
 
 
-def search(subject: Subject, domain: Domain, settings: Settings) -> Search:
+def search(subject: Subject, domain: Domain, settings: Settings, executor: Executor | None = None) -> Search:
     """Try ``domain.budget`` worlds on ``subject``, and make the failing ones as small as they get.
 
     The same subject, domain and settings give the same search, on any machine: everything is counted, and
-    nothing is timed.
+    nothing is timed. Jobs for ``executor`` are the worlds of what was suspect, which do not depend on each
+    other; what Hypothesis draws follows from the worlds before, as does what is made smaller.
     """
     bench = Bench(subject, domain, settings)
     bench(domain.base)
     _explore(bench, derived_seed(settings.seed, "stress", "hypothesis"), int(domain.budget * EXPLORED))
-    for spec in suspects(bench.trials, domain):
-        if len(bench.trials) >= domain.budget:
-            break
-        bench(spec)
+    bench.all(_untried(suspects(bench.trials, domain), bench), executor or Local())
     # Where nothing is hard there are no suspects, and a small domain has fewer worlds than the budget.
     for more in range(_ROUNDS):
         if len(bench.trials) < domain.budget:
@@ -101,6 +101,17 @@ def search(subject: Subject, domain: Domain, settings: Settings) -> Search:
         counterexamples=found,
         coverage=coverage(tried, domain),
     )
+
+
+def _untried(specs: Iterable[WorldSpec], bench: Bench) -> tuple[WorldSpec, ...]:
+    """Return the first of ``specs`` that were not tried, each once, as many as the budget has left."""
+    found: dict[WorldSpec, None] = {}
+    for spec in specs:
+        if len(bench.trials) + len(found) >= bench.domain.budget:
+            break
+        if spec not in bench:
+            found[spec] = None
+    return tuple(found)
 
 
 def _explore(bench: Bench, seed: int, wanted: int) -> None:

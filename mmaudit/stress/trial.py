@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mmaudit.errors import MMAuditError
+from mmaudit.executor import Executor
 from mmaudit.gates import Auditor, Outcome, Verdict
 from mmaudit.gates.policy import margin, overall
 from mmaudit.pairs import IntArray
@@ -80,6 +82,7 @@ class Bench:
             seed=settings.seed, confidence=settings.confidence, alpha=settings.alpha / domain.budget
         )
         self._trials: dict[WorldSpec, Trial] = {}
+        self._given = settings
 
     @property
     def trials(self) -> list[Trial]:
@@ -95,6 +98,11 @@ class Bench:
         if spec not in self._trials:
             self._trials[spec] = self._tried(spec)
         return self._trials[spec]
+
+    def all(self, specs: Sequence[WorldSpec], executor: Executor) -> None:
+        """Put the worlds of ``specs``, none of which was tried, to the subject as jobs for ``executor``."""
+        bare = Bench(self.subject, self.domain, self._given)
+        self._trials.update(zip(specs, executor.map(bare._tried, specs), strict=True))
 
     def _tried(self, spec: WorldSpec) -> Trial:
         world = build(spec)

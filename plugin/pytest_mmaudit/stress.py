@@ -10,6 +10,7 @@ from mmaudit.gates import Auditor, Outcome
 from mmaudit.settings import Settings
 from mmaudit.stress import Stress, domain_of, load, replay
 from pytest_mmaudit.conclude import conclude
+from pytest_mmaudit.executing import executor_of
 from pytest_mmaudit.fixtures import AUDITOR
 from pytest_mmaudit.record import Record
 
@@ -82,7 +83,8 @@ class StressGate:
 
 @pytest.fixture(scope="session")
 def _mmaudit_stress_checks(pytestconfig: pytest.Config) -> Stress:
-    return Stress(pytestconfig.stash[AUDITOR])
+    auditor = pytestconfig.stash[AUDITOR]
+    return Stress(auditor, executor_of(pytestconfig, auditor.settings))
 
 
 @pytest.fixture

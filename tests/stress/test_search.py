@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from mmaudit.evidence import dumps
+from mmaudit.executor import Local
 from mmaudit.failures.weak_spots import few_of_a_kind, one_template, reader, tilted_and_noisy, two_factors
-from mmaudit.gates import Verdict
+from mmaudit.gates import Auditor, Verdict
 from mmaudit.settings import Settings
-from mmaudit.stress import domain_of, search
+from mmaudit.stress import Stress, domain_of, search
 from mmaudit.stress.domain import changed_dials
 from mmaudit.stress.records import counterexample_records, hardest_picture, search_record
 from mmaudit.stress.trial import Bench
@@ -43,6 +44,32 @@ def test_a_sound_subject_breaks_in_no_world(healthy):
 
 def test_the_same_search_gives_the_same_bytes(healthy, sound, settings):
     assert dumps(search_record(searched(sound, settings))) == dumps(search_record(healthy))
+
+
+class Watched(Local):
+    """Keeps what it was given to do."""
+
+    def map(self, function, jobs, told=None):
+        self.__dict__.setdefault("jobs", []).extend(jobs)
+        return super().map(function, jobs, told)
+
+
+def test_what_was_suspect_is_tried_where_the_executor_says(tilted, sound, settings):
+    executor, subject = Watched(), tilted_and_noisy(3, 0.03).planted_in(sound)
+    found = search(subject, domain_of(settings, subject.view), settings, executor)
+    assert dumps(search_record(found)) == dumps(search_record(tilted))
+    trials = [trial.spec for trial in found.trials]
+    assert executor.jobs
+    assert len(set(executor.jobs)) == len(executor.jobs)
+    first = trials.index(executor.jobs[0])
+    assert trials[first : first + len(executor.jobs)] == executor.jobs
+
+
+def test_an_encoder_of_the_users_own_stays_where_it_is(sound, settings):
+    executor = Watched()
+    weak = tilted_and_noisy(3, 0.03).planted_in(sound)
+    assert Stress(Auditor(weak, settings=settings), executor).run("generated_worlds").verdict
+    assert not hasattr(executor, "jobs")
 
 
 def test_another_seed_searches_other_worlds(healthy, sound, settings):
