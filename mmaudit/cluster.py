@@ -24,6 +24,7 @@ CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 60
 """How long a run waits for a worker where there is none: one that died may be replaced."""
 _POLL_SECONDS = 5
+_LOST = "the scheduler was lost before all jobs were done"
 _NUMERIC = ("numpy", "scipy", "scikit-learn")
 
 
@@ -78,8 +79,7 @@ class Dask:
     def description(self) -> str:
         """The address, and how many workers there are by now."""
         threads = self._client.nthreads()
-        many = "" if len(threads) == 1 else "s"
-        return f"{DASK}{self._address}, {len(threads)} worker{many} with {sum(threads.values())} threads"
+        return f"{DASK}{self._address}, workers: {len(threads)}, threads: {sum(threads.values())}"
 
     def map(
         self, function: Callable[[Job], Result], jobs: Sequence[Job], told: Told | None = None
@@ -119,7 +119,7 @@ class Dask:
         except ModuleNotFoundError as error:
             raise self._error(f"a worker cannot import {error.name}; install there what is here") from error
         except self._distributed.CancelledError as error:
-            raise self._error("the scheduler was lost before all jobs were done") from error
+            raise self._error(_LOST) from error
 
     def _ended(self, future: Any) -> bool:
         with self._client.as_current():
@@ -127,6 +127,8 @@ class Dask:
                 self._distributed.wait(future, timeout=_POLL_SECONDS)
             except self._distributed.TimeoutError:
                 return False
+            except (self._distributed.CancelledError, OSError) as error:
+                raise self._error(_LOST) from error
         return True
 
     def _wait_for_a_worker(self, seconds: int) -> None:

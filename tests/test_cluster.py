@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from mmaudit.stress import Stress
 from mmaudit.suites import Laboratory
 
 distributed = pytest.importorskip("distributed", reason="needs the extra mmaudit[distributed]")
+dask = pytest.importorskip("dask")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def address(scheduler):
 
 
 @pytest.fixture
-def dask(address):
+def remote(address):
     with contextlib.closing(open_executor(address)) as executor:
         yield executor
 
@@ -74,10 +76,10 @@ def killing(address):
     return told
 
 
-def test_conditions_trained_elsewhere_are_those_trained_here_though_a_worker_dies(dask, address):
+def test_conditions_trained_elsewhere_are_those_trained_here_though_a_worker_dies(remote, address):
     names = ["img_gain_dominant", "conf_high_corr0"]
     told, there = killing(address), Laboratory(7)
-    there.prepare(names, dask, told)
+    there.prepare(names, remote, told)
     assert told.killed, "no worker was at work when the first result came"
     trained = set(there._store._memory)
     here = Laboratory(7)
@@ -86,25 +88,27 @@ def test_conditions_trained_elsewhere_are_those_trained_here_though_a_worker_die
     assert set(there._store._memory) == trained == set(here._store._memory)
 
 
-def test_a_large_audit_has_the_same_digits_wherever_it_runs(dask, files, monkeypatch):
+def test_a_large_audit_has_the_same_digits_wherever_it_runs(remote, files, monkeypatch):
     monkeypatch.setattr(deciding, "ROUND", 128)
     monkeypatch.setattr(deciding, "CONTROL_ITEMS", 500)
     for module in (survey, sampling):
         monkeypatch.setattr(module, "JOB", 700)
     steps = []
     here = audit_large(*files, executor=Local())
-    there = audit_large(*files, executor=dask, progress=lambda *step: steps.append(step))
+    there = audit_large(*files, executor=remote, progress=lambda *step: steps.append(step))
     assert here == there
     assert steps[:5] == [("reading all rows", done, 5) for done in range(1, 6)]
     threads = audit_large(*files, executor=Local(3))
     assert here == threads
 
 
-def test_a_search_tries_the_same_worlds_with_the_same_digits(dask, monkeypatch):
+def test_a_search_tries_the_same_worlds_with_the_same_digits(remote, monkeypatch):
     auditor = Auditor(settings=Settings(stress={"worlds": 16}))
-    found, sent, real = [], [], dask.map
-    monkeypatch.setattr(dask, "map", lambda tried, jobs, *told: sent.extend(jobs) or real(tried, jobs, *told))
-    for executor in (None, dask):
+    found, sent, real = [], [], remote.map
+    monkeypatch.setattr(
+        remote, "map", lambda tried, jobs, *told: sent.extend(jobs) or real(tried, jobs, *told)
+    )
+    for executor in (None, remote):
         stress = Stress(auditor, executor)
         outcome = stress.run("generated_worlds")
         found.append((outcome.record(), dumps(stress.record)))
@@ -112,7 +116,7 @@ def test_a_search_tries_the_same_worlds_with_the_same_digits(dask, monkeypatch):
     assert sent
 
 
-def test_what_a_job_raises_on_a_worker_is_raised_here(dask, files, tmp_path):
+def test_what_a_job_raises_on_a_worker_is_raised_here(remote, files, tmp_path):
     from mmaudit.scale import open_rows
 
     rows = open_rows(files[0])
@@ -123,13 +127,13 @@ def test_what_a_job_raises_on_a_worker_is_raised_here(dask, files, tmp_path):
     with pytest.raises(
         InputError, match=r"gone.npy: No such file or directory; it must lie at the same path"
     ):
-        survey.survey(lost, rows, executor=dask)
+        survey.survey(lost, rows, executor=remote)
     with pytest.raises(TimeoutError, match="of the job's own"):
-        list(dask.map(_late, [1]))
+        list(remote.map(_late, [1]))
     with pytest.raises(ExecutorError, match="a job cannot be sent to a worker: "):
-        list(dask.map(str, [threading.Lock()]))
+        list(remote.map(str, [threading.Lock()]))
     with pytest.raises(ExecutorError, match="a worker cannot import no_such_module"):
-        list(dask.map(_importing, [1]))
+        list(remote.map(_importing, [1]))
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names a kernel of OpenBLAS for x86-64")
@@ -164,6 +168,43 @@ def test_no_scheduler_and_no_worker_are_one_line(monkeypatch):
         pytest.raises(ExecutorError, match="no worker in 1 s; start some with `dask worker`"),
     ):
         open_executor(empty.scheduler_address.replace("tcp://", "dask://"))
+
+
+def test_a_scheduler_that_goes_away_is_one_line(monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(cluster, "_POLL_SECONDS", 1)
+    with (
+        distributed.LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as leaving,
+        contextlib.closing(open_executor(leaving.scheduler_address.replace("tcp://", "dask://"))) as executor,
+    ):
+        found = executor.map(_slow, [0.01, 20])
+        assert next(found) == 0.01
+        leaving.close()
+        with pytest.raises(ExecutorError, match="the scheduler was lost before all jobs were done"):
+            next(found)
+
+
+def test_the_connection_is_encrypted_where_dasks_configuration_says_so(tmp_path):
+    pytest.importorskip("cryptography", reason="makes the certificates; needs the extra mmaudit[sign]")
+    secured = distributed.Security.temporary()
+    held = {"ca-file": secured.tls_ca_file, "key": secured.tls_client_key, "cert": secured.tls_client_cert}
+    for name, text in held.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    config = {
+        "distributed.comm.default-scheme": "tls",
+        "distributed.comm.require-encryption": True,
+        "distributed.comm.tls.ca-file": str(tmp_path / "ca-file"),
+        "distributed.comm.tls.client.key": str(tmp_path / "key"),
+        "distributed.comm.tls.client.cert": str(tmp_path / "cert"),
+    }
+    with distributed.LocalCluster(
+        n_workers=1, security=secured, dashboard_address=":0", silence_logs=50
+    ) as closed:
+        address = closed.scheduler_address.replace("tls://", "dask://")
+        with dask.config.set(config), contextlib.closing(open_executor(address)) as executor:
+            assert list(executor.map(abs, [-1, -2])) == [1, 2]
+        with pytest.raises(ExecutorError, match="no scheduler"):
+            open_executor(address)
 
 
 def test_a_worker_without_the_package_is_named():
@@ -210,6 +251,11 @@ def http_server():
 
         threading.Thread(target=answer, daemon=True).start()
         yield server.getsockname()[1]
+
+
+def _slow(seconds):
+    time.sleep(seconds)
+    return seconds
 
 
 def _late(_):

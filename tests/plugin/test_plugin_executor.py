@@ -48,7 +48,7 @@ def test_the_evidence_is_the_same_to_the_digest(project, monkeypatch):
     ) as cluster:
         address = cluster.scheduler_address.replace("tcp://", "dask://")
         there, result = digest("--mmaudit-out=there", f"--mmaudit-executor={address}")
-    result.stdout.fnmatch_lines([f"mmaudit: executor {address}, 1 worker with 2 threads"])
+    result.stdout.fnmatch_lines([f"mmaudit: executor {address}, workers: 1, threads: 2"])
     assert there == here
     assert sent == ["img_gain_dominant", "balanced"]
     runs = {name: next((project.path / name).glob("*/run.json")).read_text() for name in ("here", "there")}
