@@ -1,5 +1,6 @@
 """The whole audit as a function, and the one place where its evidence is put together."""
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -35,6 +36,7 @@ from mmaudit.evidence import (
     run_info,
     write,
 )
+from mmaudit.executor import open_executor
 from mmaudit.gates import NULL_ENCODERS, Auditor, Diagnosis, Outcome, Verdict, diagnose, finalize, overall
 from mmaudit.gates.policy import by_failure
 from mmaudit.pairs import IntArray, Pairs
@@ -168,13 +170,14 @@ def audit(
     """
     started = now()
     auditor = Auditor(subject, pairs, settings, progress=progress)
-    stress = Stress(auditor)
-    outcomes = []
-    for done, check in enumerate(auditor.checks, 1):
-        outcomes.append(auditor.run(check.name))
-        if progress is not None:
-            progress("auditing", done, len(auditor.checks))
-    outcomes += [stress.run(name) for name in stress.checks]
+    with contextlib.closing(open_executor(auditor.settings.executor)) as executor:
+        stress = Stress(auditor, executor)
+        outcomes = []
+        for done, check in enumerate(auditor.checks, 1):
+            outcomes.append(auditor.run(check.name))
+            if progress is not None:
+                progress("auditing", done, len(auditor.checks))
+        outcomes += [stress.run(name) for name in stress.checks]
     certifications = [auditor.certify(name) for name in NULL_ENCODERS]
     settled = tuple(finalize(outcomes, auditor.settings))
     return Audit(settled, tuple(certifications), auditor, started, stress.record)

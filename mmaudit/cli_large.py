@@ -1,7 +1,6 @@
 """The command ``mmaudit large``: embeddings larger than memory, from files to verdicts and a record."""
 
 import argparse
-import contextlib
 import hashlib
 import os
 import sys
@@ -68,7 +67,6 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
 
     from mmaudit import __version__
     from mmaudit.errors import InputError
-    from mmaudit.executor import open_executor
     from mmaudit.scale import audit_large, open_pair, open_rows
 
     settings = _settings(arguments)
@@ -84,18 +82,16 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
         sides = {name: open_rows(path) for name, path in zip(names, arguments.files, strict=True)}
     groups = None if arguments.groups is None else np.asarray(_labels(arguments.groups))
     (first, x), (second, y) = sides.items()
-    with contextlib.closing(open_executor(settings.executor)) as executor:
-        found = audit_large(
-            x,
-            y,
-            groups=groups,
-            similarity=arguments.similarity,
-            modalities=(first, second),
-            settings=settings,
-            progress=_shown if sys.stderr.isatty() else None,
-            executor=executor,
-            **({} if arguments.queries is None else {"queries": arguments.queries}),
-        )
+    found = audit_large(
+        x,
+        y,
+        groups=groups,
+        similarity=arguments.similarity,
+        modalities=(first, second),
+        settings=settings,
+        progress=_shown if sys.stderr.isatty() else None,
+        **({} if arguments.queries is None else {"queries": arguments.queries}),
+    )
     read = [*arguments.files, *([] if arguments.groups is None else [arguments.groups])]
     return found, {
         "mmaudit": __version__,

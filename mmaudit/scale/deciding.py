@@ -1,5 +1,6 @@
 """The gates on embeddings larger than memory, decided by as many queries as it takes."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -13,7 +14,7 @@ from mmaudit.diagnostics import Ranks
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Similarity
 from mmaudit.errors import InputError
-from mmaudit.executor import Executor, Local
+from mmaudit.executor import Executor, open_executor
 from mmaudit.gates import Limit, Verdict
 from mmaudit.gates.auditor import Auditor
 from mmaudit.gates.catalogue import check_named
@@ -149,19 +150,23 @@ def audit_large(
     chose the depth of the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at
     ``alpha`` over the number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage,
     on :data:`CONTROL_ITEMS` of these pairs, does not accept. The passes over all rows are jobs for
-    ``executor`` (:func:`mmaudit.executor.open_executor`; default: all cores of this machine), and it does not
-    show in the result which. Raises :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer than
-    two pairs, and on arrays where the workers of the executor need files.
+    ``executor`` (default: the one that the settings name); which it was does not show in the result. Raises
+    :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer than two pairs, and on arrays where
+    the workers of the executor need files.
     """
-    sides = open_rows(x), open_rows(y)
-    executor = executor or Local()
+    sides, settings = (open_rows(x), open_rows(y)), settings or Settings()
+    with contextlib.ExitStack() as held:
+        if executor is None:
+            executor = held.enter_context(contextlib.closing(open_executor(settings.executor)))
+        _check_reach(sides, executor)
+        held.enter_context(one_blas_thread())
+        return _audit(sides, groups, similarity, modalities, settings, queries, progress, executor)
+
+
+def _check_reach(sides: tuple[Rows, Rows], executor: Executor) -> None:
     if not executor.shares_memory and not all(isinstance(side, FileRows) for side in sides):
         raise InputError(
             "workers elsewhere read the rows themselves; give .npy or .safetensors files, where all see them"
-        )
-    with one_blas_thread():
-        return _audit(
-            sides, groups, similarity, modalities, settings or Settings(), queries, progress, executor
         )
 
 

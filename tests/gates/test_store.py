@@ -35,6 +35,26 @@ def counting(value):
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("value", [[1, 2], InputError("no pairs")])
+def test_what_was_computed_elsewhere_is_kept_like_what_was_computed_here(tmp_path, on_disk, value):
+    store = Store(tmp_path if on_disk else None)
+    assert "there" not in store
+    with store.alone("lock"):
+        store.put("there", value)
+    others = (store, Store(tmp_path)) if on_disk else (store,)
+    compute, calls = counting("another")
+    for each in others:
+        assert "there" in each
+        if isinstance(value, InputError):
+            with pytest.raises(InputError, match="no pairs"):
+                each.get("there", compute)
+            assert each.peek("there") is None
+        else:
+            assert each.get("there", compute) == each.peek("there") == value
+    assert calls == []
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
 def test_computed_once(tmp_path, on_disk):
     store = Store(tmp_path if on_disk else None)
     compute, calls = counting([1, 2])

@@ -2,6 +2,10 @@
 
 import dataclasses
 
+import pytest
+
+from mmaudit.errors import InputError, SettingsError
+from mmaudit.executor import Local
 from mmaudit.suites import Laboratory
 from mmaudit.suites.catalogue import CONDITIONS
 from mmaudit.suites.firing import FIELD, REFERENCE
@@ -35,6 +39,35 @@ def test_the_order_of_conditions_and_a_shared_folder_change_nothing(laboratory, 
     shared = Laboratory(7, tmp_path)
     assert shared.run("img_gain_dominant") == first
     assert Laboratory(7, tmp_path).run("balanced") == laboratory.run("balanced")
+
+
+def test_what_is_prepared_is_what_would_have_been_trained(laboratory, tmp_path, monkeypatch):
+    told, there = [], Laboratory(7, tmp_path)
+    there.prepare(["img_gain_dominant"], Local(), lambda *step: told.append(step))
+    assert told == [(1, 2), (2, 2)]
+    there.prepare(["img_gain_dominant", "balanced"], Local(), lambda *step: told.append(step))
+    assert len(told) == 2
+    monkeypatch.setattr("mmaudit.suites.laboratory.train", None)
+    for name in ("img_gain_dominant", "balanced"):
+        assert there.run(name) == Laboratory(7, tmp_path).run(name) == laboratory.run(name)
+
+
+def test_an_error_of_a_prepared_condition_is_its_own(monkeypatch):
+    def refused(*_, **__):
+        raise InputError("no pairs to train on")
+
+    monkeypatch.setattr("mmaudit.suites.laboratory.train", refused)
+    there = Laboratory(7)
+    there.prepare(["balanced"], Local())
+    with pytest.raises(InputError, match="no pairs to train on"):
+        there.run("balanced")
+
+
+def test_neither_an_unknown_condition_nor_a_recipe_is_sent_away():
+    with pytest.raises(SettingsError, match="did you mean 'balanced'"):
+        Laboratory(7).prepare(["balance"], Local())
+    with pytest.raises(SettingsError, match="trained in this process"):
+        Laboratory(7, recipe=object()).prepare(["balanced"], Local())
 
 
 def test_equal_settings_are_trained_once(laboratory, monkeypatch):
