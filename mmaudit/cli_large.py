@@ -32,7 +32,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         nargs="+",
         metavar="FILE",
         help="one file that holds both sides, or one file a side with a row a pair: .npy and .safetensors "
-        "are read by and by, .npz and .parquet are loaded",
+        "are read by and by, .parquet is unpacked to TMPDIR first, .npz is loaded",
     )
     parser.add_argument("--groups", type=Path, metavar="NPY", help="(n,) labels; equal ones mean the same")
     parser.add_argument("--similarity", choices=("cosine", "dot"), default="cosine")

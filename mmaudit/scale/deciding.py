@@ -164,7 +164,7 @@ def audit_large(
 
 
 def _check_reach(sides: tuple[Rows, Rows], executor: Executor) -> None:
-    if not executor.shares_memory and not all(isinstance(side, FileRows) for side in sides):
+    if not executor.shares_memory and not all(type(side) is FileRows for side in sides):
         raise InputError(
             "workers elsewhere read the rows themselves; give .npy or .safetensors files, where all see them"
         )

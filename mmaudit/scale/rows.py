@@ -76,8 +76,8 @@ class FileRows:
 def open_rows(source: Any) -> Rows:
     """Return ``source`` as rows: a file of one matrix, or anything with a ``shape`` that can be sliced.
 
-    An ``.npy`` or ``.safetensors`` file is read by and by, any other that
-    :data:`mmaudit.subjects.arrays.FILES` reads is loaded. Raises :class:`~mmaudit.errors.InputError` on
+    An ``.npy`` or ``.safetensors`` file is read by and by, a ``.parquet`` file is unpacked to the disk first
+    (:mod:`mmaudit.scale.unpacked`), and an ``.npz`` is loaded. Raises :class:`~mmaudit.errors.InputError` on
     anything else.
     """
     if isinstance(source, (str, Path)):
@@ -117,6 +117,10 @@ def _matrices(path: Path) -> dict[str, Rows]:
             return _npy(path)
         if path.suffix == ".safetensors":
             return _safetensors(path)
+        if path.suffix == ".parquet":
+            from mmaudit.scale.unpacked import unpacked
+
+            return {**unpacked(path)}
         if path.suffix not in FILES:
             raise ValueError(f"expected {', '.join(FILES)}")
         return {name: open_rows(matrix) for name, matrix in FILES[path.suffix](path).items()}

@@ -16,7 +16,7 @@ from mmaudit.subjects.options import Options
 from mmaudit.subjects.subject import Identity, Subject
 from mmaudit.subjects.tensors import to_numpy
 
-__all__ = ["FILES", "from_arrays", "from_file"]
+__all__ = ["FILES", "column_of_lists", "from_arrays", "from_file", "list_columns"]
 
 Table = npt.NDArray[Any]
 
@@ -146,8 +146,14 @@ def _parquet(path: Path) -> dict[str, Table]:
         table = pq.read_table(path, memory_map=True)
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
-    lists = [f.name for f in table.schema if _is_list(pa, f.type)]
-    return {name: _column(name, table[name].combine_chunks()) for name in lists}
+    return {n: column_of_lists(n, table[n].combine_chunks()) for n in list_columns(table.schema)}
+
+
+def list_columns(schema: Any) -> list[str]:
+    """Return the columns of a pyarrow schema that hold lists, which embeddings are."""
+    import pyarrow as pa
+
+    return [field.name for field in schema if _is_list(pa, field.type)]
 
 
 def _is_list(pa: Any, kind: Any) -> bool:
@@ -155,8 +161,11 @@ def _is_list(pa: Any, kind: Any) -> bool:
     return any(is_kind(kind) for is_kind in (types.is_list, types.is_large_list, types.is_fixed_size_list))
 
 
-def _column(name: str, column: Any) -> Table:
-    """Return a column of lists as (n, d); the values are not copied where they are one block."""
+def column_of_lists(name: str, column: Any) -> Table:
+    """Return a pyarrow array of lists as (n, d); the values are not copied where they are one block.
+
+    Raises ``ValueError`` on missing values and on rows of different widths.
+    """
     if column.null_count or column.flatten().null_count:
         raise ValueError(f"column {name!r} has missing values")
     widths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
