@@ -47,9 +47,10 @@ def test_what_is_prepared_is_what_would_have_been_trained(laboratory, tmp_path, 
     assert told == [(1, 2), (2, 2)]
     there.prepare(["img_gain_dominant", "balanced"], Local(), lambda *step: told.append(step))
     assert len(told) == 2
+    expected = {name: laboratory.run(name) for name in ("img_gain_dominant", "balanced")}
     monkeypatch.setattr("mmaudit.suites.laboratory.train", None)
-    for name in ("img_gain_dominant", "balanced"):
-        assert there.run(name) == Laboratory(7, tmp_path).run(name) == laboratory.run(name)
+    for name, finding in expected.items():
+        assert there.run(name) == Laboratory(7, tmp_path).run(name) == finding
 
 
 def test_an_error_of_a_prepared_condition_is_its_own(monkeypatch):
