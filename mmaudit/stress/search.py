@@ -26,10 +26,10 @@ __all__ = ["Counterexample", "Search", "search"]
 
 EXPLORED = 0.75
 """Share of the budget that Hypothesis spends; the rest goes to what was suspect in those worlds."""
-SHRUNK = 10
-"""Worlds that share a level while a failing one is made smaller. That it fails is settled by then, at the
-level of all worlds tried. To put a handful of dials back is no search: at that level a dial would stay in for
-no other reason than that it makes the failure larger."""
+ALONE = 1
+"""Worlds that share a level while a failing one is made smaller: each is judged as if audited alone, which
+is what becomes of a counterexample. That there is one is settled by then, at the level of all worlds tried. A
+stricter level would keep dials that do no more than make the failure larger."""
 _ROUNDS, _FEWEST = 10, 10
 COUNTEREXAMPLES = 3
 """Most that are made smaller: behind them come variants of the same."""
@@ -95,7 +95,7 @@ def search(subject: Subject, domain: Domain, settings: Settings, executor: Execu
         if len(bench.trials) < domain.budget:
             _explore(bench, derived_seed(settings.seed, "stress", "more", more), domain.budget)
     tried = tuple(bench.trials[: domain.budget])
-    shrunk = Bench(subject, dataclasses.replace(domain, budget=min(SHRUNK, domain.budget)), settings)
+    shrunk = Bench(subject, dataclasses.replace(domain, budget=ALONE), settings)
     found = _counterexamples(shrunk, tried)
     return Search(
         domain=domain,
