@@ -10,9 +10,11 @@ killed if a test of its target fails, errs or does not end in time. The sample i
 the share killed comes with a Wilson interval, survivors with their line.
 
 What makes it affordable: a server imports the libraries once and forks a process a mutant, which meets the
-mutant in place of the module. Coverage, taken once, says which tests run a line; those go first, with those
-that have killed before and the quick ones in front, and the first failure ends it. Only a survivor sees every
-test of its target. A test that starts a process of its own does not see the mutant there.
+mutant in place of the module. Coverage, taken once, says which tests run a line, themselves or in a fixture;
+those are run, the ones that have killed before and the quick ones in front, until one fails. What is run by
+an import is put to all tests of its target. A test that starts a process of its own does not see the mutant
+there, and one that reads what another has put into a cache is not known to reach it: the share is rather too
+low than too high.
 """
 
 import argparse
@@ -37,13 +39,14 @@ import pytest
 # must not have met the code that is about to be exchanged.
 
 ROOT = Path(__file__).resolve().parents[1]
+CORE = "tests/strategies/test_core_on_anything.py"
 TARGETS = {
     "diagnostics": (
         "mmaudit/diagnostics",
-        ["tests/diagnostics", "tests/strategies/test_core_on_anything.py"],
+        ["tests/diagnostics", CORE, "tests/stress/test_relations.py"],
     ),
     "inference": ("mmaudit/inference", ["tests/inference"]),
-    "gates": ("mmaudit/gates", ["tests/gates"]),
+    "gates": ("mmaudit/gates", ["tests/gates", "tests/test_audit.py", "tests/report", CORE]),
 }
 """Package that is mutated, and the tests that must notice."""
 LIBRARIES = [
@@ -107,10 +110,23 @@ class Mutant:
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """What the tests do without a mutant: their ``seconds``, and by file and line the tests that run it."""
+    """What the tests do without a mutant: their ``seconds``, and by file and line the tests that run it.
+
+    ``fixtures`` names the tests that use a fixture; a line that one runs has ``fixture NAME`` for a test.
+    """
 
     seconds: dict[str, float]
     tests: dict[str, dict[int, list[str]]]
+    fixtures: dict[str, list[str]]
+
+    def of(self, mutant: Mutant) -> list[str]:
+        """Return the tests that may notice the ``mutant``: those that run its statement, or all."""
+        lines = statement(ast.parse(mutant.path.read_text(encoding="utf-8")), mutant.line)
+        if not lines:
+            return list(self.seconds)
+        by_line = self.tests.get(str(mutant.path), {})
+        names = {name for line in lines for name in by_line.get(line, [])}
+        return sorted({test for name in names for test in self.fixtures.get(name, [name]) if test})
 
 
 def main() -> None:
@@ -148,12 +164,14 @@ def sampled(server: Any, target: str, size: int, seed: int) -> None:
     killed = []
     for place in generator(seed, "mutation", target).permutation(len(every))[:size]:
         mutant = every[place]
-        reaching = reach.tests.get(str(mutant.path), {}).get(mutant.line, [])
-        killer = killer_of(server, mutant, tests, ordered(reach, reaching, killers), limit)
+        reaching = reach.of(mutant)
+        order = sorted(reaching, key=lambda t: (-min(killers.get(t, 0), 3), reach.seconds[t], t))
+        changed = str(mutant.path), mutated(mutant)
+        killer = answer(server, noticed, *changed, order, limit=limit) if order else None
         if killer is not None:
             killers[killer] = killers.get(killer, 0) + 1
         killed.append(killer is not None)
-        by = f"killed by {killer}" if killer else f"SURVIVED, {len(reaching)} tests reach it"
+        by = f"killed by {killer}" if killer else f"SURVIVED, put to {len(reaching)} tests"
         print(f"{mutant}\n    {by}", flush=True)
     m = proportion("killed", np.array(killed, dtype=np.float64))
     share = f"{m.value:.0%} [{m.low:.1%}, {m.high:.1%}]"
@@ -191,12 +209,33 @@ def left_out(tree: ast.AST) -> list[Span]:
             found.append(node.returns)
         elif isinstance(node, ast.ClassDef):
             found += [keyword.value for keyword in node.keywords]
+        elif isinstance(node, ast.keyword) and node.arg == "strict":
+            found.append(node.value)
         elif (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__") or (
             isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         ):
             found.append(node)
     spanned: list[Any] = [node for node in found if node is not None]
     return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in spanned]
+
+
+def statement(tree: ast.AST, line: int) -> set[int]:
+    """Return the lines of the statement of a function that holds ``line``; none where an import runs it."""
+    found: set[int] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in (inner for outer in function.body for inner in ast.walk(outer)):
+            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
+                inside = [
+                    n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt | ast.excepthandler)
+                ]
+                own = set(range(node.lineno, (node.end_lineno or 0) + 1))
+                for child in inside:
+                    own -= set(range(child.lineno, (child.end_lineno or 0) + 1))
+                if line in own:
+                    found = own
+    return found
 
 
 def between_operands(tree: ast.AST) -> list[Span]:
@@ -221,20 +260,6 @@ def mutated(mutant: Mutant) -> str:
     if changed is None or changed == source:
         raise RuntimeError(f"{mutant} changes nothing")
     return changed
-
-
-def ordered(reach: Reach, reaching: list[str], killers: dict[str, int]) -> list[str]:
-    """Return all tests: those that reach the line first, then who killed before, then the quick ones."""
-    near = set(reaching)
-    return sorted(
-        reach.seconds,
-        key=lambda test: (test not in near, -min(killers.get(test, 0), 3), reach.seconds[test], test),
-    )
-
-
-def killer_of(server: Any, mutant: Mutant, tests: list[str], order: list[str], limit: float) -> str | None:
-    """Return the first test that notices the ``mutant``, ``None`` if all of them pass."""
-    return answer(server, noticed, str(mutant.path), mutated(mutant), tests, order, limit=limit)
 
 
 def answer(server: Any, function: Any, *arguments: Any, limit: float | None = None) -> Any:
@@ -277,20 +302,17 @@ def survey(package: str, tests: list[str]) -> Reach | str:
         return observer.failed or f"exit status {status}"
     data = taken.get_data()
     reached = {file: data.contexts_by_lineno(file) for file in data.measured_files()}
-    named = {
-        file: {line: [test for test in names if test] for line, names in by_line.items()}
-        for file, by_line in reached.items()
-    }
-    return Reach(observer.seconds, named)
+    return Reach(observer.seconds, reached, observer.fixtures)
 
 
-def noticed(path: str, source: str, tests: list[str], order: list[str]) -> str | None:
+def noticed(path: str, source: str, order: list[str]) -> str | None:
     """Run the tests in ``order`` with ``source`` in place of the module at ``path``; return who failed."""
     parts = Path(path).relative_to(ROOT).with_suffix("").parts
     name = ".".join(part for part in parts if part != "__init__")
     sys.meta_path.insert(0, Exchange(name, path, source))
     observer = Observer(order=order)
-    status = pytest.main([*PYTEST, *tests], plugins=[observer])
+    files = dict.fromkeys(test.split("::")[0] for test in order)
+    status = pytest.main([*PYTEST, *files], plugins=[observer])
     return (observer.failed or f"exit status {int(status)}") if status else None
 
 
@@ -310,29 +332,49 @@ class Exchange:
 
 
 class Observer:
-    """A pytest plugin: puts tests in order, takes their time and coverage, and remembers which failed."""
+    """A pytest plugin: runs tests in an order, takes their time and coverage, and remembers which failed."""
 
     def __init__(self, order: list[str] | None = None, coverage: Any = None) -> None:
         self.order, self.coverage = order, coverage
         self.seconds: dict[str, float] = {}
+        self.fixtures: dict[str, list[str]] = {}
+        self.running = ""
         self.failed: str | None = None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort the tests."""
+        """Keep the tests of the order, in it."""
         if self.order is not None:
-            place = {test: i for i, test in enumerate(self.order)}
-            items.sort(key=lambda item: place.get(item.nodeid, len(place)))
+            named = {item.nodeid: item for item in items}
+            items[:] = [named[test] for test in self.order if test in named]
+        for item in items:
+            for fixture in getattr(item, "fixturenames", ()):
+                self.fixtures.setdefault(f"fixture {fixture}", []).append(item.nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Let coverage know whose lines these are."""
-        if self.coverage is not None:
-            self.coverage.switch_context(item.nodeid)
         began = time.monotonic()
+        self.enter(item.nodeid)
         try:
             return (yield)
         finally:
             self.seconds[item.nodeid] = time.monotonic() - began
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        """Let coverage know that these are lines of all who use the fixture."""
+        before = self.running
+        self.enter(f"fixture {fixturedef.argname}")
+        try:
+            return (yield)
+        finally:
+            self.enter(before)
+
+    def enter(self, name: str) -> None:
+        """Give ``name`` as what is running from here on."""
+        self.running = name
+        if self.coverage is not None:
+            self.coverage.switch_context(name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember the first failure."""

@@ -49,10 +49,31 @@ def test_every_mutant_differs_in_one_place_and_compiles(script, tmp_path, monkey
     assert [mutant.operator for mutant in mutants if mutant.line == 5] == ["core/NumberReplacer"] * 2
 
 
-def test_tests_that_reach_the_line_come_first_and_those_that_kill_in_front(script):
-    reach = script.Reach({"slow": 2.0, "quick": 0.1, "far": 0.01, "killer": 1.0}, {})
-    order = script.ordered(reach, ["slow", "quick", "killer"], {"killer": 2, "far": 1})
-    assert order == ["killer", "quick", "slow", "far"]
+LINES = """
+LIMIT = 1
+def f(x):
+    if x > (
+        LIMIT):
+        return (x +
+                1)
+    return x
+"""
+
+
+def test_a_mutant_is_put_to_the_tests_that_run_its_statement(script, tmp_path):
+    path = tmp_path / "source.py"
+    path.write_text(LINES)
+    seconds = {"one": 1.0, "two": 1.0, "three": 1.0}
+    lines = {str(path): {4: ["one", "fixture f"], 6: ["one"], 8: [""]}}
+    reach = script.Reach(seconds, lines, {"fixture f": ["two"]})
+
+    def reaching(line):
+        return reach.of(script.Mutant(path, "core/AddNot", 0, line, ""))
+
+    assert reaching(2) == ["one", "two", "three"]
+    assert reaching(5) == ["one", "two"]
+    assert reaching(7) == ["one"]
+    assert reaching(8) == []
 
 
 def test_a_module_is_exchanged_and_no_other(script, tmp_path, monkeypatch):
