@@ -5,9 +5,10 @@
 
 The mutants are those of cosmic-ray (`pip install -e '.[mutation]'`): a copy of one module with one small
 error in it. Taken are the operators of :data:`OPERATORS`, each place and way one mutant; left out are
-annotations, ``assert``, ``raise`` with its text, ``__all__``, and what only type checkers read. A mutant is
-killed if a test of its target fails, errs or does not end in time. The sample is drawn at random and by seed;
-the share killed comes with a Wilson interval, survivors with their line.
+annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, and how much is
+done at a time (:data:`PORTIONS`), on which no result may depend. A mutant is killed if a test of its target
+fails, errs or does not end in time. The sample is drawn at random and by seed; the share killed comes with a
+Wilson interval, survivors with their line.
 
 What makes it affordable: a server imports the libraries once and forks a process a mutant, which meets the
 mutant in place of the module. Coverage, taken once, says which tests run a line, themselves or in a fixture;
@@ -82,6 +83,11 @@ OPERATORS = (
 """A comparison moved by its boundary or turned round, an arithmetic operator exchanged for its inverse, a
 sign or ``not`` dropped, a condition negated, a number changed by one, a loop left out. Operators are not
 exchanged for any other: most of those mutants die of a TypeError and say nothing of the tests."""
+PORTIONS = {
+    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "held", "turns",
+}  # fmt: skip
+"""What is assigned to these says how much is done at a time, or by which of two exact ways; so do arguments
+of ``blocks`` and ``each`` and the default of ``block``. Tests hold that no count follows from it."""
 Place = tuple[int, int]
 """Line, from 1, and column, from 0."""
 Span = tuple[Place, Place]
@@ -211,6 +217,14 @@ def left_out(tree: ast.AST) -> list[Span]:
             found += [keyword.value for keyword in node.keywords]
         elif isinstance(node, ast.keyword) and node.arg == "strict":
             found.append(node.value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("blocks", "each"):
+            found += node.args
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PORTIONS:
+            found.append(node.value)
+        elif isinstance(node, ast.arguments):
+            given = zip(reversed(node.args), reversed(node.defaults), strict=False)
+            given = [*given, *zip(node.kwonlyargs, node.kw_defaults, strict=True)]
+            found += [default for argument, default in given if argument.arg == "block"]
         elif (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__") or (
             isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         ):

@@ -4,6 +4,8 @@ import functools
 import numpy as np
 import pytest
 
+from mmaudit import diagnostics as d
+from mmaudit import inference
 from mmaudit.errors import SettingsError
 from mmaudit.failures import damage
 from mmaudit.gates import CHECKS, Verdict, check_named
@@ -215,3 +217,51 @@ def test_what_costs_most_is_measured_on_some_pairs_whatever_their_order(name):
         assert again.value == pytest.approx(m.value)
     (few, *_) = check_named(name).measure(Case(x=x[:50], y=y[:50]))
     assert few.n == 50
+
+
+def pairs_of(n=64, noise=0.5, seed=0, width=16):
+    rng = generator(seed, "pairs of a case")
+    z = rng.normal(size=(n, width))
+    x, y = (z + noise * rng.normal(size=z.shape) for _ in range(2))
+    return Case(x=x, y=y)
+
+
+def test_the_rank_of_each_modality_is_counted_a_bit():
+    case = pairs_of(n=64)
+    per_bit, whole = (
+        check_named("effective_rank").measure(case),
+        d.per_side(d.effective_rank, case.embeddings),
+    )
+    for m, rank in zip(per_bit, whole, strict=True):
+        for field in ("value", "low", "high", "se"):
+            assert getattr(m, field) == pytest.approx(getattr(rank, field) / 6)
+        assert m.name == rank.name.replace("effective_rank", "effective dimensions a bit")
+        assert m.method.endswith(", over log2 n")
+
+
+def test_a_rank_without_an_interval_stays_and_hides_no_other(monkeypatch):
+    gone, known = inference.undefined("effective_rank_image", "why"), inference.student("b", 9.0, 1.0, 9, 10)
+    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings: (gone, known))
+    first, second = check_named("effective_rank").measure(pairs_of(n=8))
+    assert first is gone
+    assert second.value == 3.0
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.5, 3.0, 9.0])
+def test_the_gap_is_taken_at_the_least_depth_at_which_there_is_something_to_lose(noise):
+    case = pairs_of(n=200, noise=noise)
+    (m,) = check_named("symmetry_gap").measure(case)
+    enough = [k for k in (1, 5, 10) if case.ranks.mean_hits(k).mean() >= 0.3]
+    k = min(enough, default=10)
+    assert m == d.symmetry_gap(case.ranks, k)
+
+
+def test_the_contract_counts_ways_and_its_notes_count_rows():
+    case = pairs_of(n=20)
+    case.y[:3] = np.nan
+    (m,) = check_named("contract").measure(case)
+    assert (m.value, m.n, len(m.notes)) == (1.0, 20, 1)
+    assert "3" in m.notes[0]
+    case.x[5] = 0
+    (m,) = check_named("contract").measure(case)
+    assert m.value == len(m.notes) == 2
