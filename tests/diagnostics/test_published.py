@@ -147,3 +147,36 @@ def test_a_rank_at_depth_five_is_named_and_has_its_null():
     assert d.mean_recall(grouped).null == pytest.approx(1 / (N - 1))
     assert d.median_rank(grouped).null == N / 2
     assert math.isclose(d.mrr(grouped).null, sum(1 / r for r in range(1, N)) / (N - 1))
+
+
+LEAST = {
+    "mean_cosine": (2, lambda e: d.mean_cosine(e.x)),
+    "separation": (2, lambda e: d.separation(e.x)),
+    "uniformity": (2, lambda e: d.uniformity(e.x)),
+    "variance": (2, lambda e: d.variance(e.x)),
+    "distinct_share": (2, lambda e: d.distinct_share(e.x)),
+    "alignment": (2, d.alignment),
+    "modality_gap": (2, d.modality_gap),
+    "norm_leak": (2, d.norm_leak),
+    "ridge_cca": (2, d.ridge_cca),
+    "linear_cka": (4, d.linear_cka),
+    "canonical_correlations": (8, d.canonical_correlations),
+    "hubness": (11, lambda e: d.hubness(e)[0]),
+    "hubness of five": (6, lambda e: d.hubness(e, k=5)[0]),
+    "v_information": (20, lambda e: d.v_information(e.x, np.arange(len(e)) % 2)),
+    "v_information in three folds": (12, lambda e: d.v_information(e.x, np.arange(len(e)) % 2, folds=3)),
+    "mrr": (2, lambda e: d.mrr(d.ranks(e))),
+    "recall at 3": (4, lambda e: d.recall(d.ranks(e), 3)),
+    "median_rank": (2, lambda e: d.median_rank(d.ranks(e))),
+}
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_the_least_number_of_items_is_enough_and_one_less_says_how_many(name):
+    least, measure = LEAST[name]
+    enough, few = measure(E.take(np.arange(least))), measure(E.take(np.arange(least - 1)))
+    assert enough.value is not None
+    assert enough.n == least
+    assert few.value is None
+    assert few.n == least - 1
+    assert few.notes[0]
