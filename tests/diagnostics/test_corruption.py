@@ -8,9 +8,11 @@ from scipy.special import logsumexp
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
+from mmaudit import inference
 from mmaudit.diagnostics.corruption import (
     EDGES,
     STOREY,
+    _best_weights,
     _counted,
     early_loss_separation,
     exchangeability,
@@ -303,3 +305,21 @@ def test_the_threshold_is_the_order_statistic_that_was_promised():
         assert m.null == pytest.approx((trusted + 1 - place) / (trusted + 1))
         assert m.value == pytest.approx((trusted - place + 1) / trusted)
         assert f"threshold {place:.4g} nats from {trusted} trusted pairs" in m.notes
+
+
+def test_the_error_of_the_estimate_is_the_delta_method_over_both_shares():
+    """q = (π − b)/(1 − b): ∂q/∂π = 1/(1 − b), ∂q/∂b = (π − 1)/(1 − b)²; both shares have errors."""
+    rng = generator(6, "delta method")
+    z = rng.normal(size=(300, 8))
+    y = z + 1.5 * rng.normal(size=z.shape)
+    trusted = np.arange(300) < 120
+    y[200:] = rng.permutation(y[200:])
+    found = ranks(Embeddings(z.astype(np.float32), y.astype(np.float32)))
+    edges, heights = _best_weights(found, trusted)
+    counted, bounds = _counted(found, edges, heights), (0.0, float(heights.max()))
+    (pi, base) = (inference.bounded_mean("p", counted[rows], bounds) for rows in (~trusted, trusted))
+    m = mispairing_rate(found, trusted)
+    kept = 1 - base.value
+    assert 0.05 < base.value < 0.6
+    assert m.value == pytest.approx((pi.value - base.value) / kept)
+    assert m.se == pytest.approx(math.hypot(pi.se / kept, (1 - pi.value) / kept**2 * base.se))
