@@ -26,11 +26,16 @@ of real captions and pictures, :data:`mmaudit.interventions.EDITS`."""
 class Intervention:
     """A change of claimed pairs after which every pair still means what it meant.
 
-    ``name`` is one of :data:`INTERVENTIONS`; ``seed`` draws what there is to draw.
+    ``name`` is one of :data:`INTERVENTIONS`; ``seed`` draws what there is to draw. Raises
+    :class:`SettingsError` on another name.
     """
 
     name: str
     seed: int
+
+    def __post_init__(self) -> None:
+        """Check the name, which may have been written by hand."""
+        _check([self.name])
 
     def rows(self, n: int) -> IntArray:
         """Return which pair of the original, of ``n``, each pair of the changed ones is: (k,) int64."""
@@ -67,18 +72,21 @@ def interventions(
     ``only``, those that it names. Where captions speak of colours, leave out ``grey``. Raises
     :class:`SettingsError` on a name that does not exist, and where none is left.
     """
-    unknown = set(only or ()) - set(INTERVENTIONS)
-    if unknown:
-        known = ", ".join(INTERVENTIONS)
-        raise SettingsError(f"no intervention {min(unknown)!r}; the interventions are {known}")
+    _check(only or ())
     names = [name for name in INTERVENTIONS if only is None or name in only]
     if pairs is not None:
         names = [name for name in names if _changes(name, pairs)]
     if not names:
-        raise SettingsError(
-            f"none of {', '.join(sorted(only or ()))} changes these pairs; name another intervention"
-        )
+        asked = ", ".join(sorted(only or ())) or "an empty list"
+        raise SettingsError(f"{asked} changes nothing of these pairs; name another, such as 'reordered'")
     return st.builds(Intervention, st.sampled_from(names), st.integers(0, 2**16))
+
+
+def _check(names: Collection[str]) -> None:
+    unknown = set(names) - set(INTERVENTIONS)
+    if unknown:
+        known = ", ".join(INTERVENTIONS)
+        raise SettingsError(f"no intervention {min(unknown)!r}; the interventions are {known}")
 
 
 def _changes(name: str, pairs: Pairs) -> bool:

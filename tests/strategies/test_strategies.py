@@ -237,8 +237,12 @@ def test_an_intervention_that_does_not_exist_or_changes_nothing_is_one_line():
     with pytest.raises(SettingsError, match="no intervention 'blurr'; the interventions are identity, reord"):
         s.interventions(only=["blurr"])
     features = build(SMALL).pairs("test", "features")
-    with pytest.raises(SettingsError, match="none of blur, case changes these pairs; name another"):
+    with pytest.raises(SettingsError, match="blur, case changes nothing of these pairs; name another"):
         s.interventions(features, only=["case", "blur"])
+    with pytest.raises(SettingsError, match="an empty list changes nothing of these pairs"):
+        s.interventions(only=[])
+    with pytest.raises(SettingsError, match="no intervention 'rotated'"):
+        s.Intervention("rotated", 0)
 
 
 @FEW
