@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -265,3 +266,49 @@ def test_the_contract_counts_ways_and_its_notes_count_rows():
     case.x[5] = 0
     (m,) = check_named("contract").measure(case)
     assert m.value == len(m.notes) == 2
+
+
+LIMITS = {
+    ("contract", "field"): (None, 0),
+    ("consistency", "field"): (None, 0.01),
+    ("pair_discrimination", "field"): (0.75, None),
+    ("symmetry_gap", "field"): (-0.1, 0.1),
+    ("norm_leak", "field"): (-0.02, 0.02),
+    ("rank_asymmetry", "field"): (-math.log(2), math.log(2)),
+    ("rank_asymmetry", "reference"): (-0.35, 0.45),
+    ("twin_variance", "reference"): (None, 0.215),
+    ("first_input_similarity", "reference"): (None, 0.17),
+    ("second_input_similarity", "reference"): (None, 0.48),
+    ("gradient_ratio", "reference"): (-0.75, 0.25),
+    ("movement_ratio", "reference"): (-0.2, 0.6),
+    ("twin_accuracy", "field"): (None, 0.27),
+    ("counterfactual_drop", "field"): (None, 0.05),
+    ("matched_negative_drop", "field"): (None, 0.05),
+    ("mispairing_rate", "field"): (None, 0.05),
+    ("tail_excess", "field"): (None, 0.05),
+    ("exchangeability", "reference"): (0.001, None),
+    ("separation", "field"): (0.05, None),
+    ("effective_rank", "field"): (0.5, None),
+    ("idle_dimensions", "field"): (None, 0.02),
+    ("rankme", "reference"): (22.5, None),
+    ("mean_cosine", "reference"): (-0.03, 0.03),
+    ("shortcut_scan", "field"): (None, 0.05),
+    ("slice_discrimination", "field"): (0.75, None),
+    ("slice_spread", "field"): (0.05, None),
+    ("split_overlap", "field"): (None, 0.01),
+    ("margin_drop", "field"): (None, 0.05),
+    ("typographic_effect", "field"): (None, 0.05),
+}
+
+
+def test_no_limit_is_moved_by_accident():
+    """What decides about other people's models is stated twice: moving it takes two hands."""
+    found = {
+        (check.name, kind): (limit.low, limit.high)
+        for check in CHECKS
+        for kind, limit in (("field", check.limit), ("reference", check.reference_limit))
+        if limit is not None
+    }
+    assert found.keys() == LIMITS.keys()
+    for name, sides in LIMITS.items():
+        assert found[name] == pytest.approx(sides), name

@@ -86,3 +86,10 @@ def test_slices_that_are_too_many_are_the_largest():
     sizes = sorted(int(rows.sum()) for rows in cut.values())
     assert sum(sizes) <= len(values)
     assert list(cut) == sorted(cut)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(39, 39), (40, 40), (41, 40), (200, 40)])
+def test_a_slice_is_named_by_forty_letters_at_most(length, shown):
+    values = np.array(["x" * length, "y" * length] * 40)
+    pairs = Pairs(inputs={"a": np.zeros(80), "b": np.zeros(80)}, metadata={"m": values})
+    assert set(slices_of(pairs)) == {f"m = {letter * shown}" for letter in "xy"}
