@@ -1,7 +1,7 @@
 """Claimed pairs of inputs, and what is known about them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,9 +9,29 @@ import numpy.typing as npt
 
 from mmaudit.errors import InputError
 
-__all__ = ["IntArray", "Pairs", "Renderer"]
+__all__ = ["IntArray", "Made", "Pairs", "Renderer"]
 
 IntArray = npt.NDArray[np.int64]
+
+
+class Made(Sequence[Any]):
+    """``n`` inputs that ``make`` makes, by their number, when they are asked for."""
+
+    def __init__(self, n: int, make: Callable[[int], Any]) -> None:
+        self._n, self._make = n, make
+
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one input, or the list of those at a slice."""
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(self._n))]
+        at = index + self._n if index < 0 else index
+        if not 0 <= at < self._n:
+            raise IndexError(index)
+        return self._make(int(at))
 
 
 class Renderer(Protocol):
@@ -90,3 +110,30 @@ class Pairs:
         """The two modality names, in the order of ``inputs``."""
         first, second = self.inputs
         return first, second
+
+    def take(self, rows: npt.ArrayLike) -> "Pairs":
+        """Return the pairs at ``rows`` (k,) int, without a renderer, which renders all of them."""
+        kept = np.asarray(rows, dtype=np.int64)
+
+        def taken(column: Any) -> Any:
+            if column is None or isinstance(column, np.ndarray):
+                return None if column is None else column[kept]
+            # Files stay where they are until they are asked for.
+            lazy = getattr(column, "take", None)
+            return lazy(kept.tolist()) if lazy else [column[i] for i in kept.tolist()]
+
+        def each(columns: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: taken(column) for name, column in columns.items()}
+
+        return dataclasses.replace(
+            self,
+            inputs=each(self.inputs),
+            groups=taken(self.groups),
+            factors=each(self.factors),
+            nuisance=each(self.nuisance),
+            trusted=taken(self.trusted),
+            metadata=each(self.metadata),
+            splits=taken(self.splits),
+            places=taken(self.places),
+            renderer=None,
+        )

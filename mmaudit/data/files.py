@@ -96,6 +96,10 @@ class Files(Sequence[Any]):
             return [self._open(source) for source in self.sources[index]]
         return self._open(self.sources[index])
 
+    def take(self, rows: Sequence[int]) -> "Files":
+        """Return the inputs at ``rows``, as unopened as these."""
+        return type(self)([self.sources[row] for row in rows], [self.digests[row] for row in rows])
+
     def _open(self, source: Source) -> Any:
         return source.data() if source.path is None else str(source.path)
 

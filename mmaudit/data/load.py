@@ -188,10 +188,7 @@ def _files(cells: Sequence[Any], modality: str, root: Path, max_pixels: int, led
 
 
 def _taken_inputs(column: Any, kept: Iterable[int]) -> Any:
-    if isinstance(column, Files):
-        rows = list(kept)
-        return type(column)([column.sources[r] for r in rows], [column.digests[r] for r in rows])
-    return [column[row] for row in kept]
+    return column.take(list(kept)) if isinstance(column, Files) else [column[row] for row in kept]
 
 
 def _truth(cell: Any) -> bool | None:

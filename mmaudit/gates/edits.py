@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.data.derived import is_picture, pixels
-from mmaudit.data.files import Files, Pictures
+from mmaudit.data.derived import pixels
 from mmaudit.data.grouping import codes
 from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.interventions import (
     CAPTION_EDITS,
+    COVERS,
     PICTURE_EDITS,
     cover_border,
     cover_corners,
-    cover_inner_frame,
-    cover_inner_patches,
     drop_words,
+    modality_of,
     overlay,
+    repainted,
     with_noise,
 )
 from mmaudit.interventions.pictures import Pixels
-from mmaudit.pairs import IntArray, Pairs
+from mmaudit.pairs import IntArray, Made, Pairs
 from mmaudit.seeds import generator
 
-__all__ = ["EDITED", "NOISE", "WORDS", "Edits", "caption_modality", "edited_views", "picture_modality"]
+__all__ = ["EDITED", "NOISE", "WORDS", "Edits", "edited_views"]
 
 EDITED = 500
 """Pairs that are edited: every view of them is encoded, and there are two dozen."""
@@ -54,39 +54,19 @@ class Edits:
     blind: Mapping[str, IntArray]
 
 
-def picture_modality(pairs: Pairs) -> str | None:
-    """Return the modality whose inputs are pictures, if one is."""
-    for modality, column in pairs.inputs.items():
-        if isinstance(column, Pictures) or (
-            not isinstance(column, Files) and len(column) and is_picture(column[0])
-        ):
-            return modality
-    return None
-
-
-def caption_modality(pairs: Pairs) -> str | None:
-    """Return the last modality whose inputs are texts, if one is."""
-    texts = [
-        modality
-        for modality, column in pairs.inputs.items()
-        if not isinstance(column, Files) and len(column) and isinstance(column[0], str)
-    ]
-    return texts[-1] if texts else None
-
-
 def edited_views(pairs: Pairs, rows: IntArray, encode: Encode, similarity: Similarity, seed: int) -> Edits:
     """Encode the pairs at ``rows`` as they are and under every edit that their modalities allow.
 
     Pictures are opened and edited batch by batch, so that no more of them are held than the encoder takes.
     """
     shown: dict[str, Sequence[Any]] = {
-        modality: _Made(len(rows), functools.partial(_row, column, rows))
+        modality: Made(len(rows), functools.partial(_row, column, rows))
         for modality, column in pairs.inputs.items()
     }
     groups = None if pairs.groups is None else pairs.groups[rows]
     changed: dict[str, tuple[str, Sequence[Any]]] = {}
     blind: dict[str, IntArray] = {}
-    picture, caption = picture_modality(pairs), caption_modality(pairs)
+    picture, caption = modality_of(pairs, "picture"), modality_of(pairs, "caption")
     texts = [] if caption is None else [str(text) for text in shown[caption]]
     if caption is not None:
         changed |= {name: (caption, found) for name, found in _captions(texts, caption, seed).items()}
@@ -97,7 +77,7 @@ def edited_views(pairs: Pairs, rows: IntArray, encode: Encode, similarity: Simil
             blind["overlay"] = codes(texts)
         originals = shown[picture]
         for name, repaint in repaints.items():
-            changed[name] = picture, _Made(len(rows), functools.partial(_repainted, originals, repaint))
+            changed[name] = picture, Made(len(rows), functools.partial(_repainted, originals, repaint))
         seen = (pixels(original) for original in originals)
         hidden = [(_hidden(p, cover_corners(p)), _hidden(p, cover_border(p))) for p in seen]
         blind["corners"], blind["border"] = (codes(place) for place in zip(*hidden, strict=True))
@@ -114,26 +94,8 @@ def _row(column: Any, rows: IntArray, i: int) -> Any:
     return column[int(rows[i])]
 
 
-class _Made(Sequence[Any]):
-    """``n`` inputs that ``make`` makes when they are asked for."""
-
-    def __init__(self, n: int, make: Callable[[int], Any]) -> None:
-        self._n, self._make = n, make
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self._make(i) for i in range(*index.indices(self._n))]
-        if not 0 <= index < self._n:
-            raise IndexError(index)
-        return self._make(int(index))
-
-
 def _repainted(originals: Sequence[Any], repaint: Repaint, i: int) -> Any:
-    original = originals[i]
-    return _like(original, repaint(i, pixels(original)))
+    return repainted(originals[i], functools.partial(repaint, i))
 
 
 def _captions(texts: list[str], modality: str, seed: int) -> dict[str, list[str]]:
@@ -145,13 +107,7 @@ def _captions(texts: list[str], modality: str, seed: int) -> dict[str, list[str]
 
 
 def _pictures(modality: str, seed: int) -> dict[str, Repaint]:
-    edits = {
-        "corners": cover_corners,
-        "inner patches": cover_inner_patches,
-        "border": cover_border,
-        "inner frame": cover_inner_frame,
-        **PICTURE_EDITS,
-    }
+    edits = {**COVERS, **PICTURE_EDITS}
     found: dict[str, Repaint] = {name: functools.partial(_alike, edit) for name, edit in edits.items()}
     noised = {f"{modality} noise {spread}": functools.partial(_noised, spread, seed) for spread in NOISE}
     return found | noised
@@ -181,19 +137,6 @@ def _hidden(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> byte
     """Return what a cover hides, coarsely enough that the same mark on two pictures is the same."""
     changed = np.any(before != after, axis=2)
     return (before[changed] // 52).tobytes()
-
-
-def _like(item: Any, edited: npt.NDArray[np.uint8]) -> Any:
-    """Return edited pixels as the kind of thing the encoder was given."""
-    if not isinstance(item, np.ndarray):
-        from PIL import Image
-
-        return Image.fromarray(edited)
-    if item.ndim == 2:
-        return edited.mean(axis=2).astype(np.uint8)
-    if item.shape[2] == 1:
-        return edited.mean(axis=2, keepdims=True).astype(np.uint8)
-    return edited if item.shape[2] == 3 else np.concatenate([edited, item[:, :, 3:]], axis=2)
 
 
 def _others(groups: IntArray, rng: np.random.Generator) -> IntArray:

@@ -13,9 +13,10 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.gates.case import Again, Case, Inputs
 from mmaudit.gates.check import ACCESS
-from mmaudit.gates.edits import EDITED, Edits, caption_modality, edited_views, picture_modality
+from mmaudit.gates.edits import EDITED, Edits, edited_views
 from mmaudit.gates.facets import contents_of, sample, scan_of, slices_of
 from mmaudit.gates.store import Store
+from mmaudit.interventions import modality_of
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.seeds import derived_seed, generator
 from mmaudit.subjects import Subject, Training, TrainingFault
@@ -124,8 +125,8 @@ class Material:
             "renderer": encodes and pairs.renderer is not None,
             "nuisance": bool(pairs.nuisance),
             "columns": bool(pairs.metadata) or derivable(pairs),
-            "pictures": encodes and picture_modality(pairs) is not None,
-            "captions": encodes and caption_modality(pairs) is not None,
+            "pictures": encodes and modality_of(pairs, "picture") is not None,
+            "captions": encodes and modality_of(pairs, "caption") is not None,
             "slices": bool(self.slices),
             "splits": pairs.splits is not None and len(np.unique(pairs.splits)) > 1,
             "trusted": trusted is not None and bool(trusted.any()) and not bool(trusted.all()),

@@ -237,7 +237,9 @@ def proportion(
         trials = float(units)
     else:
         trials = len(h) * min(1.0, independent / variance if variance else 1.0)
-    method = "Wilson score interval" + (f", {trials:.4g} effective trials" if trials < len(h) else "")
+    # Independent hits are worth as many trials but for rounding.
+    fewer = trials < len(h) * (1 - 1e-9)
+    method = "Wilson score interval" + (f", {trials:.4g} effective trials" if fewer else "")
     return _build(name, p, len(h), "wilson", method, labels, df=trials)
 
 

@@ -1,7 +1,9 @@
 """Counterfactual edits of real inputs: what changes in a picture or a caption while its meaning stays."""
 
 from mmaudit.interventions.captions import CAPTION_EDITS, drop_words
+from mmaudit.interventions.inputs import EDITS, Edit, edited, modality_of, repainted
 from mmaudit.interventions.pictures import (
+    COVERS,
     PICTURE_EDITS,
     cover_border,
     cover_corners,
@@ -13,12 +15,18 @@ from mmaudit.interventions.pictures import (
 
 __all__ = [
     "CAPTION_EDITS",
+    "COVERS",
+    "EDITS",
     "PICTURE_EDITS",
+    "Edit",
     "cover_border",
     "cover_corners",
     "cover_inner_frame",
     "cover_inner_patches",
     "drop_words",
+    "edited",
+    "modality_of",
     "overlay",
+    "repainted",
     "with_noise",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "COVERS",
     "PICTURE_EDITS",
     "Pixels",
     "blur",
@@ -141,4 +142,12 @@ def with_noise(pixels: Pixels, spread: float, rng: np.random.Generator) -> Pixel
 
 
 PICTURE_EDITS: Mapping[str, Callable[[Pixels], Pixels]] = {"jpeg": jpeg, "blur": blur, "grey": grey}
-"""Edits that leave to the eye what a picture shows."""
+"""Edits that leave to the eye what a picture shows, the mildest first."""
+
+COVERS: Mapping[str, Callable[[Pixels], Pixels]] = {
+    "corners": cover_corners,
+    "inner patches": cover_inner_patches,
+    "border": cover_border,
+    "inner frame": cover_inner_frame,
+}
+"""Places that are covered, each followed by its placebo, which hides as much of the middle."""

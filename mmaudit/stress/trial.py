@@ -12,7 +12,7 @@ from mmaudit.errors import MMAuditError
 from mmaudit.executor import Executor
 from mmaudit.gates import Auditor, Outcome, Verdict
 from mmaudit.gates.policy import margin, overall
-from mmaudit.pairs import IntArray
+from mmaudit.pairs import IntArray, Pairs
 from mmaudit.settings import Settings
 from mmaudit.stress.domain import NUMBERS, Domain, level_of
 from mmaudit.subjects import Subject
@@ -107,15 +107,27 @@ class Bench:
     def _tried(self, spec: WorldSpec) -> Trial:
         world = build(spec)
         auditor = self.auditor(world)
-        gates = (*GATES, SHORTCUT_GATE) if level_of(spec, "agreement") > 0 else GATES
+        outcomes = self._outcomes(auditor, spec)
         with one_blas_thread():
-            outcomes = tuple(auditor.run(name, control=False) for name in gates)
             hardness = _hardness(auditor)
         return Trial(spec, outcomes, hardness, self._columns(world))
 
     def auditor(self, world: World) -> Auditor:
         """Return the audit of the subject in ``world``, with the limits that hold for any encoder."""
-        return Auditor(self.subject, world.pairs("test", self.subject.view), self.settings)
+        return Auditor(self.subject, self._pairs(world), self.settings)
+
+    def part(self, spec: WorldSpec, rows: IntArray) -> Verdict:
+        """Return what the gates add up to on the test items ``rows`` of the world of ``spec`` alone."""
+        auditor = Auditor(self.subject, self._pairs(build(spec)).take(rows), self.settings)
+        return overall(self._outcomes(auditor, spec))
+
+    def _pairs(self, world: World) -> Pairs:
+        return world.pairs("test", self.subject.view)
+
+    def _outcomes(self, auditor: Auditor, spec: WorldSpec) -> tuple[Outcome, ...]:
+        gates = (*GATES, SHORTCUT_GATE) if level_of(spec, "agreement") > 0 else GATES
+        with one_blas_thread():
+            return tuple(auditor.run(name, control=False) for name in gates)
 
     def _columns(self, world: World) -> IntArray:
         rows = world.splits["test"]

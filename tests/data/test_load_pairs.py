@@ -204,3 +204,13 @@ def test_no_cell_is_a_formula():
         "plain",
         "'\t=2",
     ]
+
+
+def test_a_part_of_the_pairs_is_as_unopened_as_the_whole(gallery):
+    pairs = load_pairs(gallery.csv(gallery.rows(4)))
+    (gallery.folder / "img" / "1.png").unlink()
+    part = pairs.take([2, 0, 1])
+    assert type(part.inputs["image"]) is type(pairs.inputs["image"])
+    assert np.array_equal(np.asarray(part.inputs["image"][0]), np.asarray(pairs.inputs["image"][2]))
+    assert part.inputs["text"] == [pairs.inputs["text"][i] for i in (2, 0, 1)]
+    assert part.inputs["image"].digests == tuple(pairs.inputs["image"].digests[i] for i in (2, 0, 1))

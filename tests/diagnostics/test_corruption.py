@@ -8,9 +8,11 @@ from scipy.special import logsumexp
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
+from mmaudit import inference
 from mmaudit.diagnostics.corruption import (
     EDGES,
     STOREY,
+    _best_weights,
     _counted,
     early_loss_separation,
     exchangeability,
@@ -277,3 +279,47 @@ def test_suspects_are_the_wrong_pairs():
     assert (np.diff(worst) <= 0).all()
     z = np.ones((5, 2), dtype=np.float32)
     assert suspects(ranks(Embeddings(z, z))).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_an_estimate_at_its_end_is_no_raw_estimate():
+    """A perfect encoder of right pairs: both shares are alike, the estimate is 0 and was not cut."""
+    z = generator(5, "perfect").normal(size=(80, 8)).astype(np.float32)
+    m = mispairing_rate(ranks(Embeddings(z, z)), np.arange(80) < 40)
+    assert m.value == 0.0
+    assert m.notes == ("40 trusted pairs have π₀ = 0.0000",) or "raw" not in " ".join(m.notes)
+
+
+def test_exchangeability_of_a_tail_that_holds_all_is_its_last_term():
+    losses = np.concatenate([np.arange(10.0), np.full(4, 99.0)])
+    m = exchangeability(losses, np.arange(14) < 10)
+    assert m.value == pytest.approx(scipy.stats.betabinom(4, 1, 10).pmf(4), rel=1e-12)
+    assert m.n == 4
+    none = exchangeability(np.concatenate([np.arange(10.0), np.zeros(4)]), np.arange(14) < 10)
+    assert none.value == 1.0
+
+
+def test_the_threshold_is_the_order_statistic_that_was_promised():
+    for trusted, place in ((98, 98), (99, 99), (100, 100), (198, 198), (199, 198), (299, 297)):
+        losses = np.concatenate([np.arange(1.0, trusted + 1), np.arange(1.0, trusted + 1) + 0.5])
+        m = tail_excess(losses, np.arange(2 * trusted) < trusted)
+        assert m.null == pytest.approx((trusted + 1 - place) / (trusted + 1))
+        assert m.value == pytest.approx((trusted - place + 1) / trusted)
+        assert f"threshold {place:.4g} nats from {trusted} trusted pairs" in m.notes
+
+
+def test_the_error_of_the_estimate_is_the_delta_method_over_both_shares():
+    """q = (π − b)/(1 − b): ∂q/∂π = 1/(1 − b), ∂q/∂b = (π − 1)/(1 − b)²; both shares have errors."""
+    rng = generator(6, "delta method")
+    z = rng.normal(size=(300, 8))
+    y = z + 1.5 * rng.normal(size=z.shape)
+    trusted = np.arange(300) < 120
+    y[200:] = rng.permutation(y[200:])
+    found = ranks(Embeddings(z.astype(np.float32), y.astype(np.float32)))
+    edges, heights = _best_weights(found, trusted)
+    counted, bounds = _counted(found, edges, heights), (0.0, float(heights.max()))
+    (pi, base) = (inference.bounded_mean("p", counted[rows], bounds) for rows in (~trusted, trusted))
+    m = mispairing_rate(found, trusted)
+    kept = 1 - base.value
+    assert 0.05 < base.value < 0.6
+    assert m.value == pytest.approx((pi.value - base.value) / kept)
+    assert m.se == pytest.approx(math.hypot(pi.se / kept, (1 - pi.value) / kept**2 * base.se))

@@ -164,3 +164,29 @@ def test_histories_that_say_nothing_are_undefined(ratio):
 def test_histories_that_are_wrong_are_refused(ratio, norms):
     with pytest.raises(InputError, match="ratio"):
         ratio(*norms)
+
+
+def test_batch_gradient_ratio_is_the_mean_log_ratio_over_batches():
+    x, y = np.array([1.0, 2.0, 8.0]), np.array([1.0, 4.0, 2.0])
+    m = d.batch_gradient_ratio(x, y, "observed somehow")
+    logs = np.log(x / y)
+    assert m.value == pytest.approx(logs.mean())
+    assert m.se == pytest.approx(logs.std(ddof=1) / math.sqrt(3))
+    assert (m.name, m.n, m.df, m.null) == ("gradient_ratio", 3, 2, 0.0)
+    assert (m.unit, m.direction, m.notes) == ("log ratio", "closer to zero is better", ("observed somehow",))
+
+
+def test_batch_gradient_ratio_of_a_side_without_a_gradient_is_bounded():
+    m = d.batch_gradient_ratio([1.0, 3.0], [0.0, 0.0], "seen")
+    assert m.value == pytest.approx(math.log(1e6))
+    assert d.batch_gradient_ratio([0.0, 0.0], [1.0, 3.0], "seen").value == pytest.approx(-math.log(1e6))
+
+
+def test_batch_gradient_ratio_that_cannot_be_measured():
+    for x, y in (([], []), ([1.0, 0.0], [2.0, 0.0]), ([0.0], [0.0])):
+        m = d.batch_gradient_ratio(x, y, "seen")
+        assert (m.value, m.n, m.notes[0]) == (None, len(x), "a batch gives neither encoder a gradient")
+    with pytest.raises(InputError, match="2 norms against 1"):
+        d.batch_gradient_ratio([1.0, 2.0], [1.0], "seen")
+    with pytest.raises(InputError):
+        d.batch_gradient_ratio([-1.0, 2.0], [1.0, 1.0], "seen")

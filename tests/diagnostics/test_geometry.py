@@ -6,6 +6,7 @@ from scipy import stats
 from scipy.spatial import distance
 
 from mmaudit import diagnostics as d
+from mmaudit import inference
 from mmaudit.diagnostics import geometry
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
@@ -265,3 +266,98 @@ def test_spectra_of_items_in_few_dimensions_are_those_of_all_dimensions(shape, c
         part = part - part.mean(axis=0)
     singular = np.linalg.svd(part, compute_uv=False)
     assert of(rows) == pytest.approx(singular**2 / len(rows), abs=1e-12)
+
+
+# -- by other ways ----------------------------------------------------------------------------------------
+
+
+def _values(z, centred, power):
+    """Singular values, or eigenvalues of the covariance, by SVD; what rounding leaves is nothing."""
+    z = np.asarray(z, dtype=np.float64)
+    singular = np.linalg.svd(z - z.mean(axis=0) if centred else z, compute_uv=False)
+    return singular[singular > 1e-7 * singular[0]] ** power
+
+
+def _slope(z):
+    values = np.log(_values(z, True, 2))
+    return -np.polyfit(np.log(np.arange(1, len(values) + 1)), values, 1)[0]
+
+
+SPECTRAL = {
+    "rankme": (d.rankme, lambda z: _entropy_rank(_values(z, False, 1))),
+    "centred_rankme": (d.centred_rankme, lambda z: _entropy_rank(_values(z, True, 1))),
+    "effective_rank": (d.effective_rank, lambda z: _entropy_rank(_values(z, True, 2))),
+    "rank_share": (d.rank_share, lambda z: _entropy_rank(_values(z, True, 2)) / min(len(z) - 1, z.shape[1])),
+    "alpha_req": (d.alpha_req, _slope),
+}
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (60, 59), (60, 90), (25, 12)])
+@pytest.mark.parametrize("name", SPECTRAL)
+def test_spectra_of_parts_are_those_of_the_svd_of_each_part(name, shape):
+    """The same delete-a-group jackknife over a decomposition of every part anew."""
+    diagnostic, by_svd = SPECTRAL[name]
+    z = _sample(*shape)
+    again = inference.jackknife("j", lambda rows: by_svd(z[rows]), inference.canonical_order(z))
+    m = diagnostic(z)
+    assert (m.n, m.df) == (shape[0], again.df)
+    if name == "rank_share":  # over what the whole could have
+        assert m.value == pytest.approx(again.value, rel=1e-4)
+        whole = d.effective_rank(z)
+        assert m.se == pytest.approx(whole.se / min(shape[0] - 1, shape[1]), rel=1e-9)
+        return
+    assert m.value == pytest.approx(again.value, rel=1e-4)
+    assert m.se == pytest.approx(again.se, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["rankme", "centred_rankme", "effective_rank"])
+def test_the_error_of_an_asymmetry_is_that_of_pairs(kind):
+    e = _pairs(70, 9)
+    by_svd, (x, y) = SPECTRAL[kind][1], e.scored
+    order = inference.canonical_order(x, y)
+    again = inference.jackknife("j", lambda rows: float(np.log(by_svd(x[rows]) / by_svd(y[rows]))), order)
+    m = d.rank_asymmetry(e, kind=kind)
+    assert m.value == pytest.approx(again.value, abs=1e-5)
+    assert m.se == pytest.approx(again.se, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "diagnostic", [d.mean_cosine, d.separation, d.distinct_share, d.variance, d.uniformity]
+)
+def test_rows_without_a_direction_are_counted_in_a_note(diagnostic):
+    z = _sample(30)
+    assert diagnostic(z).notes == ()
+    z[[3, 9]] = 0
+    assert diagnostic(z).notes == ("2 of 30 rows are zero and have no direction",)
+
+
+def test_a_row_that_is_zero_is_near_to_all_and_distinct_from_none():
+    z = np.vstack([np.eye(4), np.zeros((1, 4))])
+    assert d.separation(z).value == pytest.approx(4 * 3 / (5 * 4))
+    assert d.mean_cosine(z).value == 0.0
+    assert d.distinct_share(z).value == 0.8
+
+
+@pytest.mark.parametrize("resolution", [1e-3, 0.5])
+def test_distinct_is_below_the_resolution(resolution):
+    angle = np.arccos(1 - resolution * np.array([0.9, 1.1]))
+    for turn, share in zip(angle, (1 / 3, 1.0), strict=True):
+        z = np.array([[1.0, 0, 0], [np.cos(turn), np.sin(turn), 0], [0, 0, 1.0]])
+        assert d.distinct_share(z, resolution=resolution).value == pytest.approx(share)
+
+
+def test_cosines_stay_in_their_range_and_none_is_negative():
+    same = np.ones((40, 3))
+    assert (d.mean_cosine(same).value, d.separation(same).value) == (1.0, 0.0)
+    assert d.mean_cosine(np.array([[1.0, 0.0], [-1.0, 0.0]])).value == -1.0
+    assert d.separation(np.array([[1.0, 0.0], [-1.0, 0.0]])).value == 2.0
+
+
+def test_norms_vary_by_their_coefficient_of_variation():
+    rng = np.random.default_rng(3)
+    directions, lengths = _sample(50), np.exp(0.3 * rng.normal(size=(50, 1)))
+    e = Embeddings(unit_rows(directions) * lengths, unit_rows(directions), similarity="dot")
+    assert d.norm_leak(e).value == pytest.approx(-lengths.std() / lengths.mean(), rel=1e-5)
+    assert d.norm_leak(e.swapped()).value == pytest.approx(lengths.std() / lengths.mean(), rel=1e-5)
+    half = Embeddings(unit_rows(directions), np.zeros((50, directions.shape[1])))
+    assert d.norm_leak(half).notes == ("all text embeddings are zero",)

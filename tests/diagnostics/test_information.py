@@ -3,7 +3,9 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from mmaudit import diagnostics as d
+from mmaudit.diagnostics import information
 from mmaudit.errors import InputError
+from mmaudit.seeds import generator
 
 
 def _known(n=400, width=6, seed=0):
@@ -130,3 +132,22 @@ def test_proxy_settings_are_checked(options):
 def test_probe_needs_three_folds():
     with pytest.raises(InputError, match="folds is 2"):
         d.v_information(*_known(60), folds=2)
+
+
+def test_a_probe_that_may_learn_nothing_predicts_the_marginal_as_it_is_smoothed():
+    """With so small a strength the probe answers with the frequencies, and no item gains or loses."""
+    rng = generator(4, "marginal")
+    z, labels = rng.normal(size=(400, 3)), (rng.random(400) < 0.2).astype(np.int64) + (rng.random(400) < 0.1)
+    fit = np.arange(400) < 300
+    (gains,) = information._gains(z, labels, 4, fit, ~fit, (1e-9,))
+    assert np.abs(gains).max() < 0.01
+    assert len(gains) == 100
+
+
+def test_a_value_that_was_not_there_to_learn_is_smoothed_by_one_item():
+    """Three values, of which the probe has seen two: both sides give the third one pseudo-item."""
+    z = np.linspace(-1, 1, 90)[:, None]
+    labels = np.where(np.arange(90) < 60, np.arange(90) % 2, 2)
+    fit = np.arange(90) < 60
+    (gains,) = information._gains(z, labels, 3, fit, ~fit, (1.0,))
+    assert np.allclose(gains, 0.0)

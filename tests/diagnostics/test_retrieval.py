@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn.metrics import label_ranking_loss, top_k_accuracy_score
 
 from mmaudit.diagnostics.retrieval import (
@@ -230,3 +231,17 @@ def test_bad_settings_are_refused_in_one_line():
     for k in (0, 11):
         with pytest.raises(InputError, match="from 1 to 10"):
             recall(ranks(noisy(n=20)), k=k)
+
+
+@pytest.mark.parametrize("n", [3, 8, 25, 40, 101])
+def test_the_error_of_a_median_is_that_of_two_order_statistics(n):
+    """McKean & Schrader (1984): the distribution-free 99 % interval over the width of the normal one."""
+    measured = ranks(noisy(n=n, d=6, noise=2.0))
+    m = median_rank(measured)
+    position = np.sort(1 + measured.forward.better + measured.forward.ties / 2)
+    z = scipy.stats.norm.ppf(0.995)
+    depth = max(1, round((n + 1) / 2 - z * math.sqrt(n / 4)))
+    width = position[-depth] - position[depth - 1]
+    assert m.value == np.median(position)
+    assert m.se == pytest.approx(width / (2 * z))
+    assert (m.df, m.n) == (n - 1, n)

@@ -137,3 +137,25 @@ def test_the_mirror_image_reads_the_same():
     (a,), (b,) = (same_value_drops(side, {"c": codes}) for side in (e, e.swapped()))
     assert a == dataclasses.replace(b, value=a.value, low=a.low, high=a.high, se=a.se)
     assert a.value == pytest.approx(b.value, abs=1e-12)
+
+
+def test_the_error_of_a_drop_is_that_of_deleting_items():
+    """The jackknife deletes items as queries and candidates, and counts what is peculiar to a pair twice."""
+    codes = np.arange(100) % 3
+    e = seen_twice(100, 8, noise=1.2, mark=codes, weight=1.0)
+
+    def measured(rows):
+        return same_value_drops(e.take(rows), {"a": codes[rows]})[0]
+
+    without = np.array([measured(np.delete(np.arange(100), i)).value for i in range(100)])
+    brute = np.sqrt(0.99 * np.sum((without - without.mean()) ** 2))
+    m = measured(np.arange(100))
+    assert 0.7 < m.se / brute < 1.05
+    assert (m.n, m.null, m.unit, m.notes) == (100, 0.0, "share", ())
+
+
+def test_an_item_without_a_value_loses_nothing_and_is_counted():
+    codes = np.where(np.arange(60) < 50, np.arange(60) % 2, UNKNOWN)
+    (m,) = same_value_drops(seen_twice(60, 8, noise=1.0), {"a": codes})
+    assert (m.n, m.df) == (60, 61)
+    assert m.notes == ("10 of 60 queries lose nothing: their value is rare or missing",)

@@ -205,3 +205,48 @@ def test_the_blind_baseline_at_its_ends():
     assert blind_baseline(np.zeros(0)).value is None
     with pytest.raises(InputError, match=r"shape \(2, 2\)"):
         blind_baseline(np.zeros((2, 2)))
+
+
+def brute_error(measure, n):
+    """The jackknife over items, each deleted as query and as candidate."""
+    without = np.array([measure(np.delete(np.arange(n), i)) for i in range(n)])
+    return np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
+
+
+def hubs(n=100, seed=0, noise=1.2, loud=0.5):
+    """Pairs some of whose texts are near to everything: their deletion lets many others be found."""
+    rng = generator(seed, "hubs in a gallery")
+    latent, nuisance = rng.normal(size=(n, 10)), rng.integers(0, 4, n)
+    x = latent + noise * rng.normal(size=latent.shape)
+    y = (latent + noise * rng.normal(size=latent.shape)) * np.exp(loud * rng.normal(size=(n, 1)))
+    return Embeddings(x.astype(np.float32), y.astype(np.float32), similarity="dot"), nuisance
+
+
+@pytest.mark.parametrize("redraws", [1, 3])
+def test_the_error_of_a_counterfactual_drop_is_that_of_deleting_items(redraws):
+    present = hubs(loud=1.0)[0]
+    removed = [hubs(loud=0.2, seed=s + 10)[0] for s in range(redraws)]
+
+    def measured(rows):
+        return counterfactual_drop(ranks(present.take(rows)), [ranks(e.take(rows)) for e in removed])
+
+    m = measured(np.arange(100))
+    # The jackknife counts what is peculiar to a pair twice, and the interval has two pseudo-items.
+    assert 0.75 < m.se / brute_error(lambda rows: measured(rows).value, 100) < 1.2
+
+
+@pytest.mark.parametrize("rare", [0, 12])
+def test_the_error_of_a_matched_negative_drop_is_that_of_deleting_items(rare):
+    """``rare`` items have a value of their own and are left out as queries; they stay in the gallery."""
+    embeddings, nuisance = hubs(loud=0.8)
+    nuisance = np.where(np.arange(100) < rare, 100 + np.arange(100), nuisance)
+
+    def measured(rows):
+        return matched_negative_drop(embeddings.take(rows), nuisance[rows])
+
+    m = measured(np.arange(100))
+    assert m.n == 100 - rare
+    assert 0.7 < m.se / brute_error(lambda rows: measured(rows).value, 100) < 1
+    assert m.notes == (
+        (f"{rare} of 100 queries left out: too few candidates of their value",) if rare else ()
+    )

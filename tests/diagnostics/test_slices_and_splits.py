@@ -79,3 +79,58 @@ def test_near_duplicates_that_cannot_be_measured():
     assert near_duplicates(x, np.zeros(300)).notes[0] == "all items are in one split"
     same = np.ones((50, 4), dtype=np.float32)
     assert "not apart" in near_duplicates(same, np.arange(50) % 2).notes[0]
+
+
+def test_the_error_of_a_spread_equals_the_brute_force_jackknife():
+    x, y = sides(n=120, width=6, noise=0.6)
+    rows, groups = np.arange(120) % 3 == 0, np.arange(120)
+    x[rows] *= (1, 1, 1, 0.2, 0.2, 0.2, 1)
+
+    def measured(kept):
+        return slice_spread(Embeddings(x[kept], y[kept]), {"third": rows[kept]}, groups[kept])
+
+    without = [[m.value for m in measured(np.delete(np.arange(120), i))] for i in range(120)]
+    for m, values in zip(measured(np.arange(120)), np.transpose(without), strict=True):
+        brute = np.sqrt(119 / 120 * np.sum((values - values.mean()) ** 2))
+        assert m.se == pytest.approx(brute, rel=0.1)
+        assert (m.null, m.n, m.unit, m.direction) == (1.0, 120, "of the spread of all", "higher is better")
+
+
+def test_a_spread_is_the_ratio_of_mean_distances():
+    x, y = sides(n=60, width=5)
+    rows = np.arange(60) < 35
+    found = slice_spread(Embeddings(x, y), {"first": rows})
+    for m, z in zip(found, (x, y), strict=True):
+        units = z / np.linalg.norm(z, axis=1, keepdims=True)
+        apart = 1 - units.astype(np.float64) @ units.T
+
+        def spread(inside, apart=apart):
+            part = apart[np.ix_(inside, inside)]
+            return part.sum() / (len(part) * (len(part) - 1))
+
+        assert m.value == pytest.approx(spread(rows) / spread(rows | True), rel=1e-5)
+
+
+@pytest.mark.parametrize(("inside", "there"), [(29, 0), (30, 1), (31, 1)])
+def test_slices_of_thirty_items_and_more_are_measured(inside, there):
+    x, y = sides(n=60)
+    rows = np.arange(60) < inside
+    assert len(slice_discrimination(ranks(Embeddings(x, y)), {"few": rows})) == there
+    assert len(slice_spread(Embeddings(x, y), {"few": rows})) == 2 * there
+
+
+def test_a_slice_is_measured_against_all_candidates_and_says_so():
+    x, y = sides(n=60, noise=2.0)
+    rows = np.arange(60) < 40
+    measured = ranks(Embeddings(x, y))
+    (m,) = slice_discrimination(measured, {"few": rows})
+    assert m.value == pytest.approx(1 - measured.mean_percentile[rows].mean())
+    assert (m.n, m.null, m.direction) == (40, 0.5, "higher is better")
+
+
+def test_no_spread_at_all_is_said_of_each_modality():
+    same = np.ones((40, 4), dtype=np.float32)
+    found = slice_spread(Embeddings(same, sides(n=40, width=3)[0]), {"most": np.arange(40) < 35})
+    assert [m.value is None for m in found] == [True, False]
+    assert found[0].notes == ("no two items of this modality are apart",)
+    assert found[0].n == 35

@@ -1,9 +1,12 @@
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import pytest
 
+from mmaudit import diagnostics as d
+from mmaudit import inference
 from mmaudit.errors import SettingsError
 from mmaudit.failures import damage
 from mmaudit.gates import CHECKS, Verdict, check_named
@@ -215,3 +218,97 @@ def test_what_costs_most_is_measured_on_some_pairs_whatever_their_order(name):
         assert again.value == pytest.approx(m.value)
     (few, *_) = check_named(name).measure(Case(x=x[:50], y=y[:50]))
     assert few.n == 50
+
+
+def pairs_of(n=64, noise=0.5, seed=0, width=16):
+    rng = generator(seed, "pairs of a case")
+    z = rng.normal(size=(n, width))
+    x, y = (z + noise * rng.normal(size=z.shape) for _ in range(2))
+    return Case(x=x, y=y)
+
+
+def test_the_rank_of_each_modality_is_counted_a_bit():
+    case = pairs_of(n=64)
+    per_bit, whole = (
+        check_named("effective_rank").measure(case),
+        d.per_side(d.effective_rank, case.embeddings),
+    )
+    for m, rank in zip(per_bit, whole, strict=True):
+        for field in ("value", "low", "high", "se"):
+            assert getattr(m, field) == pytest.approx(getattr(rank, field) / 6)
+        assert m.name == rank.name.replace("effective_rank", "effective dimensions a bit")
+        assert m.method.endswith(", over log2 n")
+
+
+def test_a_rank_without_an_interval_stays_and_hides_no_other(monkeypatch):
+    gone, known = inference.undefined("effective_rank_image", "why"), inference.student("b", 9.0, 1.0, 9, 10)
+    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings: (gone, known))
+    first, second = check_named("effective_rank").measure(pairs_of(n=8))
+    assert first is gone
+    assert second.value == 3.0
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.5, 3.0, 9.0])
+def test_the_gap_is_taken_at_the_least_depth_at_which_there_is_something_to_lose(noise):
+    case = pairs_of(n=200, noise=noise)
+    (m,) = check_named("symmetry_gap").measure(case)
+    enough = [k for k in (1, 5, 10) if case.ranks.mean_hits(k).mean() >= 0.3]
+    k = min(enough, default=10)
+    assert m == d.symmetry_gap(case.ranks, k)
+
+
+def test_the_contract_counts_ways_and_its_notes_count_rows():
+    case = pairs_of(n=20)
+    case.y[:3] = np.nan
+    (m,) = check_named("contract").measure(case)
+    assert (m.value, m.n, len(m.notes)) == (1.0, 20, 1)
+    assert "3" in m.notes[0]
+    case.x[5] = 0
+    (m,) = check_named("contract").measure(case)
+    assert m.value == len(m.notes) == 2
+
+
+LIMITS = {
+    ("contract", "field"): (None, 0),
+    ("consistency", "field"): (None, 0.01),
+    ("pair_discrimination", "field"): (0.75, None),
+    ("symmetry_gap", "field"): (-0.1, 0.1),
+    ("norm_leak", "field"): (-0.02, 0.02),
+    ("rank_asymmetry", "field"): (-math.log(2), math.log(2)),
+    ("rank_asymmetry", "reference"): (-0.35, 0.45),
+    ("twin_variance", "reference"): (None, 0.215),
+    ("first_input_similarity", "reference"): (None, 0.17),
+    ("second_input_similarity", "reference"): (None, 0.48),
+    ("gradient_ratio", "reference"): (-0.75, 0.25),
+    ("movement_ratio", "reference"): (-0.2, 0.6),
+    ("twin_accuracy", "field"): (None, 0.27),
+    ("counterfactual_drop", "field"): (None, 0.05),
+    ("matched_negative_drop", "field"): (None, 0.05),
+    ("mispairing_rate", "field"): (None, 0.05),
+    ("tail_excess", "field"): (None, 0.05),
+    ("exchangeability", "reference"): (0.001, None),
+    ("separation", "field"): (0.05, None),
+    ("effective_rank", "field"): (0.5, None),
+    ("idle_dimensions", "field"): (None, 0.02),
+    ("rankme", "reference"): (22.5, None),
+    ("mean_cosine", "reference"): (-0.03, 0.03),
+    ("shortcut_scan", "field"): (None, 0.05),
+    ("slice_discrimination", "field"): (0.75, None),
+    ("slice_spread", "field"): (0.05, None),
+    ("split_overlap", "field"): (None, 0.01),
+    ("margin_drop", "field"): (None, 0.05),
+    ("typographic_effect", "field"): (None, 0.05),
+}
+
+
+def test_no_limit_is_moved_by_accident():
+    """What decides about other people's models is stated twice: moving it takes two hands."""
+    found = {
+        (check.name, kind): (limit.low, limit.high)
+        for check in CHECKS
+        for kind, limit in (("field", check.limit), ("reference", check.reference_limit))
+        if limit is not None
+    }
+    assert found.keys() == LIMITS.keys()
+    for name, sides in LIMITS.items():
+        assert found[name] == pytest.approx(sides), name

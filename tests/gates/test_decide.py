@@ -265,3 +265,50 @@ def test_the_family_is_the_catalogue_and_not_the_selection():
     assert {auditor.run(c.name).family for c in gates[:3]} == {len(gates)}
     limited = Auditor(table, settings=Settings(limits={"recall_at_1": (0.5, None)}))
     assert limited.family == len(gates) + 1
+
+
+def test_a_limit_reads_as_a_reader_writes_it():
+    assert str(limit(-0.1, 0.1)) == "±0.1"
+    assert str(limit(0.1, 0.2)) == "0.1 to 0.2"
+    assert str(limit(-0.1, 0.2)) == "-0.1 to 0.2"
+    assert str(limit(0.1, 0.1)) == "0.1 to 0.1"
+    assert str(limit(low=0.75)) == "≥ 0.75"
+    assert str(limit(high=0.0)) == "≤ 0"
+
+
+def test_neither_a_projects_own_check_nor_a_notice_takes_part_in_holm():
+    """Of the three p-values only the gate's is one of a family of twenty."""
+    gate = outcome("gate", 0.004)
+    own = dataclasses.replace(outcome("own", 0.001), family=1)
+    notice = dataclasses.replace(outcome("notice", 0.001), limit=None)
+    final = finalize([own, notice, gate], Settings())
+    assert final[2].p_adjusted == pytest.approx(20 * 0.004)
+    assert final[0].p_adjusted == 0.001
+    assert finalize([], Settings()) == []
+
+
+def test_the_worst_measurement_decides_and_the_others_are_kept():
+    near, far = around(0.42, name="near"), around(0.5, name="far")
+    decision = judged([far, near], limit(high=0.4))
+    assert (decision.measurement.name, [m.name for m in decision.others]) == ("far", ["near"])
+    inside = judged([around(0.1, name="a"), around(0.3, name="b"), around(-0.3, name="c")], limit(-0.5, 0.4))
+    assert inside.measurement.name == "b"
+    gone = inference.undefined("gone", "why")
+    assert judged([around(0.1), gone], limit(high=0.4)).reason == "gone is undefined: why"
+    unsaid = dataclasses.replace(gone, notes=())
+    assert judged([unsaid], limit(high=0.4)).reason == "gone is undefined: no reason was given"
+
+
+def test_p_is_counted_for_every_measurement_and_never_above_one():
+    alone, many = judged(around(0.43), limit(high=0.4)), judged([around(0.43)] * 5, limit(high=0.4))
+    assert many.p_value == pytest.approx(5 * alone.p_value)
+    assert judged([around(0.41)] * 50, limit(high=0.4)).p_value == 1.0
+
+
+def test_rejection_is_at_alpha_itself():
+    m = around(0.43)
+    p = judged(m, limit(high=0.4)).p_value
+    assert judged(m, limit(high=0.4), alpha=7 * p, family=7).verdict is REJECT
+    assert judged(m, limit(high=0.4), alpha=7 * p * 0.999, family=7).verdict is not REJECT
+    (at,) = finalize([outcome("a", 0.05 / 20)], Settings())
+    assert at.verdict is REJECT

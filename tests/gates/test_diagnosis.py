@@ -6,7 +6,7 @@ from mmaudit.diagnostics import mispairing_rate, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, check_named
-from mmaudit.gates.diagnosis import ACCESS_LEVELS, ALPHA, Diagnosis, diagnose
+from mmaudit.gates.diagnosis import ACCESS_LEVELS, ALPHA, Diagnosis, _finding, diagnose
 from mmaudit.inference import exact, proportion, student, undefined
 from mmaudit.seeds import generator
 
@@ -272,3 +272,8 @@ def test_the_reference_aligner_is_diagnosed_healthy(reference, outcome_of):
     assert result.failures == ()
     assert len(result.unknown) == 1
     assert "norm_leak" not in result.unknown[0] or "cosine" in result.unknown[0]
+
+
+def test_a_finding_shows_the_interval_of_what_has_one():
+    m = exact("counted", 3.0, 9), student("taken", 0.5, 0.01, 1e6, 9), undefined("gone", "why")
+    assert _finding(outcome("separation", *m)) == "counted 3, taken 0.5 [0.48, 0.52]"

@@ -68,3 +68,28 @@ def test_without_columns_slices_or_splits_nothing_is_evidenced(check):
     found = Auditor((z, z)).run(check)
     assert found.verdict is Verdict.NOT_EVIDENCED
     assert found.reason.startswith("needs ")
+
+
+def test_a_sample_is_of_that_size_in_order_and_all_where_there_are_no_more():
+    assert sample(5, 1, 5).tolist() == sample(5, 1, 9).tolist() == [0, 1, 2, 3, 4]
+    rows = sample(50, 1, 7)
+    assert len(set(rows.tolist())) == 7
+    assert rows.tolist() == sorted(rows)
+    assert sample(50, 1, 7).tolist() == rows.tolist() != sample(50, 2, 7).tolist()
+
+
+def test_slices_that_are_too_many_are_the_largest():
+    values = np.repeat(np.arange(120), np.arange(1, 121))
+    pairs = Pairs(inputs={"a": np.zeros(len(values)), "b": np.zeros(len(values))}, factors={"f": values})
+    cut = slices_of(pairs)
+    assert len(cut) <= 100
+    sizes = sorted(int(rows.sum()) for rows in cut.values())
+    assert sum(sizes) <= len(values)
+    assert list(cut) == sorted(cut)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(39, 39), (40, 40), (41, 40), (200, 40)])
+def test_a_slice_is_named_by_forty_letters_at_most(length, shown):
+    values = np.array(["x" * length, "y" * length] * 40)
+    pairs = Pairs(inputs={"a": np.zeros(80), "b": np.zeros(80)}, metadata={"m": values})
+    assert set(slices_of(pairs)) == {f"m = {letter * shown}" for letter in "xy"}

@@ -193,3 +193,28 @@ def test_more_items_than_json_can_count_decide_nothing():
     m = inference.student("m", 0.0, 1.0, 9, 10)
     assert inference.n_to_decide(m, -1e-9, None) is None
     assert inference.n_to_decide(m, -1e-6, None) < 2**53
+
+
+def test_two_items_that_spoil_each_other_are_one_pair():
+    """What is peculiar to a pair is taken off once for the pair, whichever way round it came."""
+    values = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    first, second = np.array([0, 1, 2, 3, 1, 4]), np.array([4, 4, 4, 4, 0, 1])
+    effect = np.array([1.0, 1.0, 1.0, 1.0, 0.5, 0.25])
+    # 4 and 1 spoil each other; 4 spoils 0, 2 and 3 as well, and 0 spoils 1.
+    own = values - values.mean()
+    whole = own - (np.array([0.5, 0.25, 0.0, 0.0, 4.0, 0.0]) - effect.sum() / 6)
+    peculiar = 1.0 + (1.0 + 0.25) ** 2 + 1.0 + 1.0 + 0.5**2
+    expected = (6 / 5 * (np.sum(whole**2) - np.sum(own**2)) - peculiar) / 36
+    assert expected > 0.05
+    for order in (np.arange(6), np.arange(6)[::-1]):
+        found = inference.shared_variance(values, first[order], second[order], effect[order], np.arange(6))
+        assert found == pytest.approx(expected)
+
+
+def test_no_item_more_is_asked_for_where_a_whole_number_decides():
+    """Half the error is wanted: four times the items, and not one more for a rounding."""
+    m = inference.student("m", 0.5, 0.1, 99, 25)
+    half = m.high - m.value
+    assert inference.n_to_decide(m, None, 0.5 + half / 2) == 100
+    assert inference.n_to_decide(m, None, 0.5 + half / 3) == 225
+    assert inference.n_to_decide(m, 0.5 - half / 5, None) == 625

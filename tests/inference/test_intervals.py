@@ -279,3 +279,186 @@ def test_one_interaction_is_an_interaction():
     assert alone == pytest.approx(6 / 16)
     nothing = np.zeros(0, dtype=np.int64)
     assert inference.shared_variance(values, nothing, nothing, np.zeros(0), np.arange(4)) == 0
+
+
+VALUES = np.array([0.0, 1.0, 0.25, 0.75, 1.0])
+CONSTRUCTORS = {
+    "exact": (lambda **k: inference.exact("m", 2.0, 5, **k), "exact"),
+    "student": (lambda **k: inference.student("m", 2.0, 0.5, 4, 5, **k), "Student t interval"),
+    "mean": (lambda **k: inference.mean("m", VALUES, **k), "mean, Student t"),
+    "clustered mean": (
+        lambda **k: inference.mean("m", VALUES, clusters=[0, 0, 1, 1, 2], **k),
+        "mean, cluster-robust Student t",
+    ),
+    "linearized": (
+        lambda **k: inference.linearized("m", 1.0, VALUES, **k),
+        "infinitesimal jackknife, Student t",
+    ),
+    "bounded mean": (
+        lambda **k: inference.bounded_mean("m", VALUES, (0, 1), **k),
+        "mean, adjusted Wald (two pseudo-items), Student t",
+    ),
+    "paired difference": (
+        lambda **k: inference.paired_difference("m", VALUES, VALUES[::-1], **k),
+        "paired difference, Bonett-Price adjusted Wald",
+    ),
+    "proportion": (lambda **k: inference.proportion("m", VALUES > 0.5, **k), "Wilson score interval"),
+    "jackknife": (
+        lambda **k: inference.jackknife("m", lambda rows: float(VALUES[rows].mean()), range(5), 5, **k),
+        "delete-a-group jackknife (5 groups), Student t",
+    ),
+    "propagated": (
+        lambda **k: inference.propagated("m", 1.0, [(2.0, inference.mean("a", VALUES))], 5, **k),
+        "delta method, Welch t",
+    ),
+    "undefined": (lambda **k: inference.undefined("m", "why", **k), "undefined"),
+}
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+def test_every_constructor_says_how_it_measures_unless_it_is_told(name):
+    make, method = CONSTRUCTORS[name]
+    assert make().method == method
+    assert make(method="mine").method == "mine"
+    plain = make()
+    assert (plain.confidence, plain.unit, plain.direction, plain.null) == (0.95, "", "descriptive", None)
+    assert plain.name == "m"
+    told = make(confidence=0.5, unit="nats", direction="higher is better", null=0)
+    assert (told.confidence, told.unit, told.direction, told.null) == (0.5, "nats", "higher is better", 0.0)
+
+
+def test_effective_trials_are_told_where_they_are_fewer():
+    hits, clusters = np.repeat([1.0, 0.0, 1.0], 4), np.repeat([0, 1, 2], 4)
+    assert inference.proportion("p", hits).method == "Wilson score interval"
+    clustered = inference.proportion("p", hits, clusters=clusters)
+    assert clustered.method == f"Wilson score interval, {clustered.df:.4g} effective trials"
+
+
+def test_a_bounded_mean_is_that_of_two_more_items():
+    """The definition: SS of the items and one at each bound about their mean, over (n + 2)²; df = n + 1."""
+    for values, bounds in (
+        (VALUES, (0.0, 1.0)),
+        (4 * VALUES - 1, (-2.0, 5.0)),
+        (np.array([0.3]), (0.0, 1.0)),
+    ):
+        m = inference.bounded_mean("b", values, bounds)
+        more = np.append(values, bounds)
+        assert m.se == pytest.approx(math.sqrt(np.sum((more - more.mean()) ** 2)) / len(more), rel=1e-12)
+        assert (m.value, m.df, m.n) == (pytest.approx(values.mean()), len(values) + 1, len(values))
+    grouped = inference.bounded_mean("b", np.repeat(VALUES, 3), (0, 1), clusters=np.repeat(range(5), 3))
+    alone = inference.bounded_mean("b", VALUES, (0, 1))
+    assert (grouped.se, grouped.df, grouped.n) == (pytest.approx(alone.se, rel=1e-12), 6, 15)
+
+
+def test_values_at_their_bounds_are_inside_them():
+    assert inference.bounded_mean("b", [-1.0, 2.0], (-1, 2)).value == 0.5
+    assert inference.proportion("p", [0.0, 1.0]).value == 0.5
+
+
+def test_two_items_are_enough_for_a_standard_error():
+    pair = np.array([1.0, 3.0])
+    whole = inference.mean("m", pair)
+    assert (whole.value, whole.se, whole.df) == (2.0, pytest.approx(1.0), 1)
+    by_halves = inference.jackknife("m", lambda rows: float(pair[rows].mean()), np.arange(2))
+    assert (by_halves.value, by_halves.se, by_halves.df, by_halves.n) == (2.0, pytest.approx(1.0), 1, 2)
+    clustered = inference.mean("m", [1.0, 1.0, 3.0, 3.0], clusters=[5, 5, 6, 6])
+    assert (clustered.se, clustered.df) == (pytest.approx(1.0), 1)
+    assert inference.mean("m", [1.0, 3.0], clusters=[5, 5]).value is None
+
+
+def test_jackknife_groups_are_as_even_as_they_can_be_and_default_to_twenty():
+    seen = []
+
+    def count(rows):
+        seen.append(len(rows))
+        return float(len(rows) % 7)
+
+    assert inference.jackknife("j", count, np.arange(47)).df == 19
+    assert seen[0] == 47
+    assert sorted(seen[1:]) == [44] * 7 + [45] * 13
+
+
+def test_jackknife_by_the_written_formula():
+    """se² = (g − 1)/g · Σ(θ₍₋ₖ₎ − θ̄)², over what the statistic gave without each group."""
+    values, given = generator(8, "jack").normal(size=30), []
+
+    def statistic(rows):
+        given.append(float(np.log(values[rows].std())))
+        return given[-1]
+
+    m = inference.jackknife("j", statistic, np.arange(30), groups=6)
+    without = given[1:]
+    centre = sum(without) / 6
+    assert m.se == pytest.approx(math.sqrt(5 / 6 * sum((w - centre) ** 2 for w in without)), rel=1e-12)
+    assert (m.value, m.df, m.n) == (given[0], 5, 30)
+
+
+def test_error_is_propagated_only_from_what_has_one():
+    wilson = inference.proportion("w", [1.0, 0.0])
+    known = inference.exact("e", 1.0, 3)
+    good = inference.mean("g", VALUES)
+    for part, told in (
+        (wilson, "w has no standard error: wilson"),
+        (known, "e has no standard error: exact"),
+    ):
+        m = inference.propagated("d", 1.0, [(1.0, good), (1.0, part)], 5)
+        assert (m.value, m.n, m.notes) == (None, 5, (told,))
+
+
+def test_propagated_error_weighs_its_parts_and_needs_no_spread():
+    good, still = inference.mean("g", VALUES), inference.mean("s", [2.0, 2.0, 2.0])
+    m = inference.propagated("d", 1.0, [(-3.0, good)], 5)
+    assert (m.se, m.df) == (pytest.approx(3 * good.se), pytest.approx(good.df))
+    one_still = inference.propagated("d", 1.0, [(2.0, good), (5.0, still)], 5)
+    assert (one_still.se, one_still.df) == (pytest.approx(2 * good.se), pytest.approx(good.df))
+    none = inference.propagated("d", 1.0, [(2.0, still)], 9)
+    assert (none.low, none.high, none.df) == (1.0, 1.0, 8.0)
+
+
+def test_a_student_needs_a_degree_of_freedom():
+    assert inference.student("m", 1.0, 0.1, 0, 1).value is None
+    assert "at least two" in inference.student("m", 1.0, 0.1, -1, 1).notes[0]
+    assert inference.student("m", 1.0, 0.1, 0.5, 2).value == 1.0
+    assert inference.student("m", 1.0, 0.1, 3, 2).notes == ()
+
+
+def test_clusters_need_not_be_in_order_and_all_alone_are_items():
+    totals = inference.intervals.cluster_totals(np.array([1.0, 2.0, 4.0, 8.0]), np.array([9, 3, 9, 3]))
+    assert totals.tolist() == [10.0, 5.0]
+    alone = inference.intervals.cluster_totals(np.array([1.0, 2.0, 4.0]), np.array([2, 0, 1]))
+    assert alone.tolist() == [2.0, 4.0, 1.0]
+
+
+def test_an_undefined_measurement_counts_its_items_and_gives_its_reason_first():
+    m = inference.undefined("m", "why", 7, notes=("mine",))
+    assert (m.n, m.notes, m.interval) == (7, ("why", "mine"), "none")
+    assert inference.undefined("m", "why").n == 0
+    two_bad = inference.mean("m", [1.0, math.nan, math.inf])
+    assert (two_bad.n, two_bad.notes) == (3, ("2 of 3 values are not finite numbers",))
+    nothing = inference.linearized("m", 1.0, [])
+    assert (nothing.n, nothing.notes) == (0, ("no item to measure",))
+    assert inference.bounded_mean("b", [], (0, 1)).n == 0
+    assert inference.bounded_mean("b", [math.nan], (0, 1)).n == 1
+    assert inference.proportion("p", [math.nan] * 4).n == 4
+    assert inference.jackknife("j", len, [0]).n == 1
+    assert inference.jackknife("j", lambda rows: math.nan, range(6)).n == 6
+
+
+def test_a_wilson_interval_touches_its_end_exactly_and_only_there():
+    for n in (1, 3, 7, 11, 1000):
+        none, every = inference.proportion("p", np.zeros(n)), inference.proportion("p", np.ones(n))
+        assert (none.low, every.high) == (0.0, 1.0)
+        assert 0 < none.high == pytest.approx(1 - every.low)
+    near = inference.proportion("p", np.append(np.ones(999), 0.0))
+    assert 0.99 < near.low < 0.999 < near.high < 1
+    few = inference.proportion("p", np.append(np.zeros(999), 1.0))
+    assert 0 < few.low < 0.001 < few.high < 0.01
+
+
+def test_canonical_order_is_that_of_the_bytes_side_by_side():
+    first, second = np.array([2.0, 1.0, 1.0, 0.0]), np.array([[0.0, 1], [5, 0], [4, 9], [7, 7]])
+    assert inference.canonical_order(first, second).tolist() == [3, 2, 1, 0]
+    assert inference.canonical_order(np.zeros((0, 4))).tolist() == []
+    assert inference.canonical_order(np.array([3.0, 1.0, 2.0, 1.0])).tolist() == [1, 3, 2, 0]
+    cube = np.arange(12.0).reshape(3, 2, 2)[::-1]
+    assert inference.canonical_order(cube).tolist() == [2, 1, 0]

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,60 @@ def test_bad_draws_are_refused():
         BettingSequence(10).extend([np.nan])
     with pytest.raises(InputError, match="more draws"):
         BettingSequence(2).extend([0.5, 0.5, 0.5])
+
+
+def capital(draws, population, candidate, alpha):
+    """The logarithms of both gamblers' capital against one candidate mean, as Waudby-Smith & Ramdas write it.
+
+    Their (2024) predictable plug-in bets, sections 4.2 and 5: the mean of what is left after t − 1 draws
+    without replacement is m_t = (N m − S_{t−1}) / (N − t + 1); the bet, cut off at c/m_t and c/(1 − m_t), is
+    λ_t = √(2 log(2/α) / (σ̂²_{t−1} t log(1 + t))).
+    """
+    plus = minus = 0.0
+    for t, x in enumerate(draws, start=1):
+        before = draws[: t - 1]
+        rest = (population * candidate - math.fsum(before)) / (population - t + 1)
+        centres = [(0.5 + math.fsum(before[:i])) / (i + 1) for i in range(1, t)]
+        spread = (0.25 + math.fsum((b - c) ** 2 for b, c in zip(before, centres, strict=True))) / t
+        bet = math.sqrt(2 * math.log(2 / alpha) / (spread * t * math.log(1 + t)))
+        if rest < 0:
+            plus = math.inf
+        elif rest > 1:
+            minus = math.inf
+        else:
+            up = min(bet, 0.75 / rest) if rest > 0 else bet
+            down = min(bet, 0.75 / (1 - rest)) if rest < 1 else bet
+            plus += math.log1p(up * (x - rest))
+            minus += math.log1p(-down * (x - rest))
+    return plus, minus
+
+
+@pytest.mark.parametrize(("size", "drawn", "alpha"), [(30, 12, 0.1), (30, 30, 0.05), (500, 40, 0.01)])
+def test_bounds_are_those_of_the_written_capital(size, drawn, alpha):
+    draws = [round(float(v), 2) for v in generator(size, "capital", drawn).beta(1, 3, drawn)]
+    sequence = BettingSequence(size, alpha, steps=50)
+    sequence.extend(draws)
+    against = {i: capital(draws, size, i / 50, alpha) for i in range(51)}
+    enough = math.log(2 / alpha)
+    below = [i for i, (plus, _) in against.items() if plus >= enough]
+    above = [i for i, (_, minus) in against.items() if minus >= enough]
+    low, high = sequence.interval()
+    assert low == pytest.approx(max(below) / 50 if below else 0.0)
+    assert high == pytest.approx(min(above) / 50 if above else 1.0)
+    np.testing.assert_allclose(
+        sequence._larger, [plus for plus, _ in against.values()], rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        sequence._smaller, [minus for _, minus in against.values()], rtol=1e-9, atol=1e-12
+    )
+
+
+def test_all_of_a_population_may_be_drawn_and_numbers_at_the_ends_are_numbers():
+    sequence = BettingSequence(3)
+    sequence.extend([0.0, 1.0])
+    sequence.extend([])
+    sequence.extend([1.0])
+    assert (sequence.count, sequence.mean) == (3, pytest.approx(2 / 3))
+    low, high = sequence.interval()
+    # Two were known to be 0 and 1, so that no third can lead out of thirds.
+    assert 0.333 <= low <= 2 / 3 <= high <= 0.667

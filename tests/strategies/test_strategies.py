@@ -11,6 +11,10 @@ from mmaudit import strategies as s
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.failures import MECHANISMS
+from mmaudit.interventions import EDITS
+from mmaudit.pairs import Pairs
+from mmaudit.seeds import generator
+from mmaudit.strategies.dials import _of
 from mmaudit.world import WorldSpec, build, preset
 from mmaudit.world.spec import FACTORS
 
@@ -79,7 +83,7 @@ def test_every_dial_moves():
     @given(s.world_specs())
     def collect(spec):
         for name in s.DIALS:
-            seen[name].add(s._of(spec, name))
+            seen[name].add(_of(spec, name))
 
     collect()
     assert {name for name, values in seen.items() if len(values) < 2} == set()
@@ -135,8 +139,110 @@ def test_an_intervention_leaves_every_meaning_where_rows_says(pairs, change):
         assert len(set(zip(old.tolist(), new.tolist(), strict=True))) == len(set(old.tolist()))
 
 
-def test_interventions_shrink_to_none():
-    assert smallest(s.interventions(), lambda change: True).name == "identity"
+def drawn_pairs():
+    """Claimed pictures and captions with everything that pairs can have."""
+    n = 6
+    return Pairs(
+        inputs={
+            "image": [
+                generator(i, "picture").integers(0, 256, (24, 24, 3), dtype=np.uint8) for i in range(n)
+            ],
+            "text": [f"a small dog number {i}" for i in range(n)],
+        },
+        groups=np.arange(n) // 2,
+        nuisance={"source": np.arange(n) % 3},
+        metadata={"agency": np.array([f"agency {i}" for i in range(n)])},
+        splits=np.array(["train", "test"] * (n // 2)),
+        places=[f"row {i}" for i in range(n)],
+        trusted=np.arange(n) < 3,
+    )
+
+
+@FEW
+@given(s.interventions())
+def test_an_intervention_keeps_what_is_known_of_real_pairs(change):
+    pairs = drawn_pairs()
+    changed, rows = change.apply(pairs), change.rows(len(pairs))
+    assert np.array_equal(changed.groups, pairs.groups[rows])
+    for name in ("trusted", "splits"):
+        assert np.array_equal(getattr(changed, name), getattr(pairs, name)[rows])
+    assert list(changed.places) == [pairs.places[i] for i in rows]
+    assert changed.metadata["agency"].tolist() == pairs.metadata["agency"][rows].tolist()
+    touched = {m for m in pairs.inputs if not same(changed.inputs[m], [pairs.inputs[m][i] for i in rows])}
+    kind = EDITS[change.name].kind if change.name in EDITS else None
+    assert touched == {"picture": {"image"}, "caption": {"text"}, None: set()}[kind]
+    if kind == "picture":
+        assert all(p.shape == (24, 24, 3) and p.dtype == np.uint8 for p in changed.inputs["image"])
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def names_of(strategy):
+    seen = set()
+
+    @settings(FEW, max_examples=400)
+    @given(strategy)
+    def collect(change):
+        seen.add(change.name)
+
+    collect()
+    return seen
+
+
+def test_every_intervention_is_drawn_and_given_pairs_those_that_change_them():
+    assert names_of(s.interventions()) == set(s.INTERVENTIONS)
+    assert names_of(s.interventions(drawn_pairs())) == set(s.INTERVENTIONS) - {"redrawn"}
+    features = build(SMALL).pairs("test", "features")
+    assert names_of(s.interventions(features)) == {"identity", "reordered", "fewer", "relabelled", "redrawn"}
+    assert names_of(s.interventions(only=["jpeg", "case"])) == {"jpeg", "case"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        (lambda change: True, "identity"),
+        (lambda change: change.name in EDITS, "case"),
+        (lambda change: change.name in ("marker", "blur", "corners"), "marker"),
+        (lambda change: change.name in EDITS and EDITS[change.name].kind == "picture", "jpeg"),
+    ],
+)
+def test_interventions_shrink_to_the_mildest(condition, left):
+    assert smallest(s.interventions(), condition).name == left
+
+
+def test_an_encoder_of_watermarks_is_caught_by_the_edit_that_hides_them():
+    """A user's test of their own encoder: it reads a stamp, and the mildest edit that shows it is left."""
+    stamped = drawn_pairs()
+    for i, picture in enumerate(stamped.inputs["image"]):
+        picture[:3, :3] = 40 * i
+
+    def read(pictures):
+        return [int(picture[:3, :3].mean() / 40 + 0.5) for picture in pictures]
+
+    @settings(FEW)
+    @given(s.interventions(stamped))
+    def same_answers(change):
+        before, after = read(stamped.inputs["image"]), read(change.apply(stamped).inputs["image"])
+        assert after == [before[i] for i in change.rows(len(stamped))]
+
+    with pytest.raises(AssertionError) as failure:
+        same_answers()
+    told = "".join("".join(failure.value.__notes__).split())
+    assert "change=Intervention(name='corners',seed=0" in told.replace("'corners',0", "name='corners',seed=0")
+
+
+def test_an_intervention_that_does_not_exist_or_changes_nothing_is_one_line():
+    with pytest.raises(SettingsError, match="no intervention 'blurr'; the interventions are identity, reord"):
+        s.interventions(only=["blurr"])
+    features = build(SMALL).pairs("test", "features")
+    with pytest.raises(SettingsError, match="blur, case changes nothing of these pairs; name another"):
+        s.interventions(features, only=["case", "blur"])
+    with pytest.raises(SettingsError, match="an empty list changes nothing of these pairs"):
+        s.interventions(only=[])
+    with pytest.raises(SettingsError, match="no intervention 'rotated'"):
+        s.Intervention("rotated", 0)
 
 
 @FEW

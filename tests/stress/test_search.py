@@ -13,11 +13,13 @@ from mmaudit.failures.weak_spots import few_of_a_kind, one_template, reader, til
 from mmaudit.gates import Auditor, Verdict
 from mmaudit.settings import Settings
 from mmaudit.stress import Stress, domain_of, search
-from mmaudit.stress.domain import changed_dials
+from mmaudit.stress.domain import changed_dials, with_dials
 from mmaudit.stress.records import counterexample_records, hardest_picture, search_record
-from mmaudit.stress.trial import Bench
+from mmaudit.stress.search import _counterexample, _explained, _spoken_of
+from mmaudit.stress.trial import COLUMNS, Bench
 from mmaudit.subjects import Subject
 from mmaudit.world import WorldSpec
+from mmaudit.world.captions import SHAPES
 
 
 def searched(subject, settings):
@@ -247,3 +249,51 @@ def test_changed_dials_are_those_that_differ(settings):
     assert changed_dials(domain.base, domain) == {}
     spec = dataclasses.replace(domain.base, orientation=2, noise_image=0.05)
     assert changed_dials(spec, domain) == {"orientation": 2, "noise_image": 0.05}
+
+
+def affected_by_shape(spot, shape):
+    """``spot``, and every sentence that names ``shape`` besides."""
+    return dataclasses.replace(
+        spot,
+        name=f"{spot.name} or any {shape}",
+        affected=lambda texts: spot.affected(texts) | np.array([shape in str(text) for text in texts]),
+    )
+
+
+@pytest.mark.parametrize(("shape", "explained"), [(None, True), ("square", False)])
+def test_a_world_has_a_cause_of_its_own_if_it_fails_without_a_known_kind(shape, explained, settings):
+    """Text noise draws the wording of each caption: a weak spot of one wording shows in a quarter of them."""
+    spot = one_template(2)
+    subject = (spot if shape is None else affected_by_shape(spot, shape)).planted_in(reader())
+    domain = dataclasses.replace(domain_of(settings, "pictures"), budget=1)
+    bench = Bench(subject, domain, settings)
+    known = _counterexample(bench, with_dials(domain.base, {"paraphrase": 2}, 144))
+    drawn = with_dials(domain.base, {"noise_text": 0.005, "shape": SHAPES.index("square")}, 144)
+    trial = bench(drawn)
+    of_the_kind = _spoken_of(known, trial, domain)
+    assert 0.1 < of_the_kind.mean() < 0.4
+    assert _explained([known], trial, bench) is explained
+
+
+def test_a_world_is_explained_where_all_its_items_are_and_not_where_none_is(tilted, sound, settings):
+    (known,) = tilted.counterexamples
+    bench = Bench(tilted_and_noisy(3, 0.03).planted_in(sound), tilted.domain, settings)
+
+    def explained(**dials):
+        return _explained([known], bench(with_dials(tilted.domain.base, dials, 144)), bench)
+
+    assert explained(orientation=3, noise_image=0.05, copies=1)
+    assert not explained(orientation=3)
+    assert not explained(orientation=4, noise_image=0.05)
+    # One world in which a part of the items is of the kind, and the others are well.
+    assert explained(noise_image=0.06)
+
+
+def test_a_part_of_a_world_is_judged_by_itself(sound, settings):
+    spot = two_factors(("shape", 1), ("thickness", 1))
+    domain = dataclasses.replace(domain_of(settings, "features"), budget=1)
+    bench = Bench(spot.planted_in(sound), domain, settings)
+    spec = with_dials(domain.base, {"shape": 1, "copies": 1}, 144)
+    thick = bench(spec).columns[:, COLUMNS.index("thickness")] == 1
+    assert bench.part(spec, np.flatnonzero(thick)) is Verdict.REJECT
+    assert bench.part(spec, np.flatnonzero(~thick)) is not Verdict.REJECT

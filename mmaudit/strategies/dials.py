@@ -1,41 +1,20 @@
-"""Hypothesis strategies for a project's own property tests: worlds, pairs, embeddings, edits and failures.
-
-Each shrinks towards the clean, small, default world, or towards the healthy case: what is left in a
-counterexample is what matters. Every function returns a :class:`hypothesis.strategies.SearchStrategy`.
-"""
+"""Strategies of worlds: every dial of a spec, the worlds built from it, and their pairs."""
 
 import dataclasses
 import itertools
-import math
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Collection, Mapping
+from typing import Any, get_args
 
-import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError, SettingsError
-from mmaudit.failures import MECHANISMS, Mechanism
-from mmaudit.pairs import IntArray, Pairs
-from mmaudit.seeds import generator
+from mmaudit.pairs import Pairs
 from mmaudit.world import World, WorldSpec, build, preset
 from mmaudit.world.claims import View
 from mmaudit.world.spec import FACTORS, FIXED_CARDINALITY, WORDINGS, ConfounderKind
 
-__all__ = [
-    "DIALS",
-    "KINDS",
-    "Intervention",
-    "Kind",
-    "changed",
-    "embeddings",
-    "failures",
-    "interventions",
-    "pairs",
-    "world_specs",
-    "worlds",
-]
+__all__ = ["DIALS", "STEPS", "changed", "pairs", "world_specs", "worlds"]
 
 STEPS = 20
 """Steps in which a number goes through its range: a counterexample then has short numbers."""
@@ -186,133 +165,3 @@ def pairs(
     """Return the test pairs of worlds from ``specs``, in one ``view`` or in either, features first."""
     views = st.sampled_from(get_args(View)) if view is None else st.just(view)
     return st.builds(lambda world, seen: world.pairs("test", seen), worlds(specs), views)
-
-
-Kind = Literal[
-    "healthy",
-    "one item",
-    "empty",
-    "duplicates",
-    "ties",
-    "zero rows",
-    "rank one",
-    "constant",
-    "unpaired",
-    "denormal",
-    "huge norms",
-    "mixed norms",
-    "one dimension",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What :func:`embeddings` can be like, the healthy first. ``zero rows`` are no embeddings where cosines are
-compared, and are what a diagnostic must survive."""
-
-
-@st.composite
-def embeddings(
-    draw: st.DrawFn, kinds: Collection[Kind] = KINDS, *, max_items: int = 24, max_width: int = 8
-) -> Embeddings:
-    """Return embeddings: healthy, degenerate and adversarial ones, of each of ``kinds``.
-
-    At most ``max_items`` (n) pairs of ``max_width`` (d) dimensions. They shrink towards a few healthy pairs.
-    """
-    kind = draw(st.sampled_from([k for k in KINDS if k in kinds]))
-    # Every kind draws the same choices: what draws fewer would be simpler, and shrinking would end there.
-    n = draw(st.integers(2, max_items))
-    d = draw(st.integers(min(2, max_width), max_width))
-    n = {"empty": 0, "one item": 1}.get(kind, n)
-    d = 1 if kind == "one dimension" else d
-    rng = generator(draw(st.integers(0, 2**16)), "strategies", "embeddings")
-    x = rng.standard_normal((n, d))
-    y = x + draw(st.sampled_from([0.3, 0.0, 1.0, 3.0])) * rng.standard_normal((n, d))
-    x, y = _SHAPED[kind](x, y, rng) if kind in _SHAPED else (x, y)
-    similarity: Literal["cosine", "dot"] = draw(st.sampled_from(["cosine", "dot"]))
-    return Embeddings(x.astype(np.float32), y.astype(np.float32), similarity=similarity)
-
-
-_Shape = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
-_SHAPED: Mapping[str, _Shape] = {
-    "duplicates": lambda x, y, rng: (x[rng.integers(len(x), size=len(x))], y),
-    "ties": lambda x, y, rng: (np.sign(np.rint(x)), np.sign(np.rint(y))),
-    "zero rows": lambda x, y, rng: (x * (rng.random((len(x), 1)) < 0.5), y),
-    "rank one": lambda x, y, rng: (x[:, :1] * x[:1], y[:, :1] * x[:1]),
-    "constant": lambda x, y, rng: (np.ones_like(x), np.ones_like(y)),
-    "unpaired": lambda x, y, rng: (x, rng.standard_normal(y.shape)),
-    "denormal": lambda x, y, rng: (x * 1e-42, y * 1e-42),
-    "huge norms": lambda x, y, rng: (x * 1e37, y * 1e37),
-    "mixed norms": lambda x, y, rng: (x * 10.0 ** rng.integers(-30, 30, size=(len(x), 1)), y),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Intervention:
-    """A change of claimed pairs after which every pair still means what it meant.
-
-    ``apply`` takes pairs and returns the changed ones; ``rows`` says which pair of the original each of them
-    is, given the number of pairs.
-    """
-
-    name: str
-    apply: Callable[[Pairs], Pairs]
-    rows: Callable[[int], IntArray]
-
-
-def interventions() -> st.SearchStrategy[Intervention]:
-    """Return changes that no sound encoder may take for a change of meaning.
-
-    ``identity``, ``reordered``, ``fewer`` (a part of the items alone), ``relabelled`` (the nuisance's values
-    under other names) and ``redrawn`` (every nuisance drawn anew, where the pairs can be rendered).
-    """
-    seeds = st.integers(0, 2**16)
-    names = st.sampled_from(["identity", "reordered", "fewer", "relabelled", "redrawn"])
-    return st.builds(_intervention, names, seeds)
-
-
-def _intervention(name: str, seed: int) -> Intervention:
-    def rows(n: int) -> IntArray:
-        rng = generator(seed, "strategies", name)
-        if name == "reordered":
-            return rng.permutation(n).astype(np.int64)
-        if name == "fewer":
-            return np.sort(rng.permutation(n)[: math.ceil(n / 2)]).astype(np.int64)
-        return np.arange(n, dtype=np.int64)
-
-    def apply(given: Pairs) -> Pairs:
-        if name == "redrawn" and given.renderer is not None:
-            return given.renderer.redrawn(seed)
-        if name == "relabelled":
-            nuisance = {key: _relabelled(codes, seed) for key, codes in given.nuisance.items()}
-            return dataclasses.replace(given, nuisance=nuisance)
-        return _taken(given, rows(len(given))) if name in ("reordered", "fewer") else given
-
-    return Intervention(name, apply, rows)
-
-
-def _relabelled(codes: IntArray, seed: int) -> IntArray:
-    values, place = np.unique(codes, return_inverse=True)
-    return generator(seed, "strategies", "relabelled").permutation(values)[place].astype(np.int64)
-
-
-def _taken(given: Pairs, rows: IntArray) -> Pairs:
-    def taken(column: Any) -> Any:
-        if column is None:
-            return None
-        return column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
-
-    return dataclasses.replace(
-        given,
-        inputs={name: taken(column) for name, column in given.inputs.items()},
-        groups=taken(given.groups),
-        factors={name: taken(codes) for name, codes in given.factors.items()},
-        nuisance={name: taken(codes) for name, codes in given.nuisance.items()},
-        trusted=taken(given.trusted),
-        renderer=None,
-    )
-
-
-def failures(
-    mechanisms: Collection[Mechanism] = MECHANISMS,
-) -> st.SearchStrategy[tuple[Mechanism, float]]:
-    """Return (mechanism, severity) of :mod:`mmaudit.failures`, severity in [0, 1] shrinking to 0, healthy."""
-    severities = st.integers(0, STEPS).map(lambda i: i / STEPS)
-    return st.tuples(st.sampled_from(tuple(mechanisms)), severities)
