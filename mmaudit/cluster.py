@@ -122,6 +122,8 @@ class Dask:
             raise self._error(_LOST) from error
 
     def _ended(self, future: Any) -> bool:
+        if future.done():
+            return True
         with self._client.as_current():
             try:
                 self._distributed.wait(future, timeout=_POLL_SECONDS)
@@ -136,6 +138,8 @@ class Dask:
             self._client.wait_for_workers(1, timeout=seconds)
         except self._distributed.TimeoutError as error:
             raise self._error(f"no worker in {seconds} s; start some with `dask worker`") from error
+        except (OSError, RuntimeError) as error:
+            raise self._error(_LOST) from error
 
     def _compare(self) -> None:
         """Refuse workers that cannot import this package, or whose results could differ."""
@@ -170,7 +174,7 @@ def surroundings() -> Mapping[str, str]:
     )
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     return {
-        "mmaudit": f"{importlib.metadata.version('mmaudit')} ({code.hexdigest()[:12]})",
+        "mmaudit": f"of sources {code.hexdigest()[:12]}",
         "Python": ".".join(platform.python_version_tuple()[:2]),
         **{name: importlib.metadata.version(name) for name in _NUMERIC},
         "BLAS": kernel,

@@ -1,5 +1,7 @@
 """One live line for the long steps: on a terminal, and nowhere else."""
 
+import contextlib
+
 import pytest
 
 __all__ = ["LiveLine"]
@@ -20,6 +22,12 @@ class LiveLine:
         line = "" if done >= total else f"mmaudit: {what} {100 * done // total} %"
         if line == self._shown:
             return
+        # Within a test pytest keeps what is written, by this process to its terminal as well.
+        capturing = self._config.pluginmanager.getplugin("capturemanager")
+        with contextlib.nullcontext() if capturing is None else capturing.global_and_fixture_disabled():
+            self._rewrite(reporter, line)
+
+    def _rewrite(self, reporter: pytest.TerminalReporter, line: str) -> None:
         if not self._shown:
             # pytest has written part of a line of dots, which a rewrite from its start would wipe.
             reporter.ensure_newline()

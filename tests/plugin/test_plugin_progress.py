@@ -1,5 +1,8 @@
-"""The live line: on a terminal alone, and wiped when the step is done."""
+"""The live line: on a terminal alone, through pytest's capture, and wiped when the step is done."""
 
+import os
+import subprocess
+import sys
 import types
 
 import pytest
@@ -20,7 +23,7 @@ class Reporter:
 
 
 def live(reporter: Reporter | None, verbosity: int = 0) -> LiveLine:
-    plugins = types.SimpleNamespace(getplugin=lambda name: reporter)
+    plugins = types.SimpleNamespace(getplugin={"terminalreporter": reporter}.get)
     return LiveLine(types.SimpleNamespace(pluginmanager=plugins, get_verbosity=lambda: verbosity))  # type: ignore[arg-type]
 
 
@@ -53,3 +56,28 @@ def test_nothing_where_nobody_looks(isatty, verbosity):
     live(reporter, verbosity)("training", 1, 4)
     live(None)("training", 1, 4)
     assert reporter.said == []
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_it_is_seen_from_within_a_test(tmp_path):
+    test = tmp_path / "test_long.py"
+    test.write_text(
+        "from pytest_mmaudit.progress import LiveLine\n"
+        "def test_long(pytestconfig):\n"
+        "    print('kept')\n"
+        "    LiveLine(pytestconfig)('working', 1, 4)\n",
+        encoding="utf-8",
+    )
+    terminal, inside = os.openpty()
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:xdist", str(test)]
+    with os.fdopen(terminal, "rb", buffering=0) as seen:
+        subprocess.run(command, cwd=tmp_path, stdout=inside, check=True, timeout=120)
+        os.close(inside)
+        said = b""
+        try:
+            while part := seen.read(4096):
+                said += part
+        except OSError:
+            pass  # the end, as Linux puts it
+    assert b"\rmmaudit: working 25 %" in said
+    assert b"kept" not in said
