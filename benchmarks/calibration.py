@@ -146,6 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = list(models(plan(args.stage, **counts, first=args.first, severities=severities)))
     if args.only is not None:
         wanted = alone(wanted, mechanism_named(args.only).name, args.severity)
+        if not wanted:
+            parser.error(f"{args.only} has no such severity in the plan; leave out --severity")
     code = [Path(__file__).parent / "calibration_models.py"]
     local = Local(args.jobs, processes=True)
     with contextlib.closing(open_executor(args.executor, local=local, code=code)) as executor:

@@ -335,8 +335,12 @@ def attribution_table(rows: Sequence[Row]) -> list[str]:
 
 def corruption_table(rows: Sequence[Row]) -> list[str]:
     """Return the error of the mispairing rate, and how well early losses find the wrong pairs."""
-    lines = ["Mispairing rate: estimate less the planted share q. early: ROC area of the losses at epoch 4"]
-    for (label, _), group in conditions(rows, "mechanism").items():
+    lines = [
+        "Mispairing rate of so many claimed pairs: estimate less the share q of them that is wrong. early:",
+        "ROC area of the losses at epoch 4",
+    ]
+    judged = [*conditions(rows, "mechanism").items(), *conditions(rows, "more claims").items()]
+    for (label, _), group in judged:
         if "corruption" not in group[0].model.families:
             continue
         errors = np.array(
@@ -345,7 +349,8 @@ def corruption_table(rows: Sequence[Row]) -> list[str]:
         size, near = np.abs(errors).mean(), np.mean(np.abs(errors) <= 0.02)
         early = np.mean([row.found["early"]["value"] for row in group])
         lines.append(
-            f"{label:20} q = {group[0].found['wrong']:.3f}  n = {len(group):3d}  "
+            f"{label:18} of {group[0].model.recipe.world.n_claims:4d}  q = {group[0].found['wrong']:.3f}  "
+            f"n = {len(group):3d}  "
             f"mean error {errors.mean():+.4f}, mean |error| {size:.4f}, within 0.02 {near:.2f}  "
             f"early {early:.3f}"
         )
