@@ -34,8 +34,9 @@ from mmaudit.threads import one_blas_thread
 
 __all__ = ["BENIGN", "COMPOUNDS", "Model", "Plan", "keep", "kept", "measured", "models"]
 
-DEVELOPMENT, EVALUATION = 10_000, 20_000
-"""Where the seeds of the two stages begin: limits and rules were chosen on the first alone."""
+DEVELOPMENT, EVALUATION = 10_000, 50_000
+"""Where the seeds of the two stages begin: limits and rules were chosen on the first alone. Earlier
+evaluations have looked at those between."""
 EARLY_EPOCH = 4
 STATED = {"random mismatches": (1 / 9,), "hard mismatches": (2 / 9,), "confounder by agreement": (0.1,)}
 """Severities besides the plan's: 5 % random and 10 % hard mismatches, and an agreement of 0.1."""

@@ -3,13 +3,16 @@
 Trains aligners on training pairs of which a share q was exchanged at random, in worlds with as many claimed
 pairs as training pairs, and estimates the share among the claimed pairs from 800 trusted ones.
 
-Printed are, for so many claimed pairs, the error of the estimate against the share of just these pairs, and
-``least``: the standard deviation of an estimate by the best weights (its part from the claimed pairs, that
-from the trusted ones, and both). These weights come from a classifier that was shown pairs of other models,
-right ones and some put together at random, with both percentiles, the similarity, and the similarity in units
-of its row and of its column: about the least that an estimate from these similarities can have.
+For so many claimed pairs, the error is the estimate less the share of just these pairs: its mean, standard
+deviation and mean size, and the share of models where it is within 0.02 and where the interval holds the
+truth.
 
-``trained on``: the estimate among the pairs that the encoder learned from, which it has memorised.
+Least is the standard deviation of an estimate by the best weights: its part from the claimed pairs, that from
+the trusted ones, and both. These weights come from a classifier that was shown pairs of other models, right
+ones and some put together at random, with both percentiles, the similarity, and the similarity in units of
+its row and of its column: about the least that an estimate from these similarities can have.
+
+Trained: the estimate among the pairs that the encoder learned from, of which the same share is wrong.
 
 Run ``python benchmarks/mispairing.py``: about five minutes on one core.
 """
@@ -37,6 +40,11 @@ DIALS = (1 / 9, 0.25, 0.5, 0.75, 1.0)
 CLAIMS = (400, 1600)
 NON_PAIRS = 2
 """Random non-pairs for each trusted pair that the classifier learns from."""
+
+HEAD = (
+    "                  the estimate's error                  least SD\n"
+    "    q claimed   n    mean     SD |error| within  holds claimed trusted    both trained"
+)
 
 Rows = npt.NDArray[np.float64]
 
@@ -123,13 +131,13 @@ def report(dial: float, seeds: int) -> None:
     for count, found in errors.items():
         error, held = (np.array(column) for column in zip(*found, strict=True))
         of_claimed, of_trusted = parts(*weights, q, count, len(trusted))
+        least = " ".join(f"{v**0.5:7.4f}" for v in (of_claimed, of_trusted, of_claimed + of_trusted))
         print(
-            f"q = {q:.3f} of {count:4d}  n = {seeds}  mean {error.mean():+.4f}  SD {error.std(ddof=1):.4f}  "
-            f"mean |error| {np.abs(error).mean():.4f}  within 0.02 {np.mean(np.abs(error) <= 0.02):.2f}  "
-            f"interval holds it {held.mean():.2f}  least: claimed {of_claimed**0.5:.4f}, trusted "
-            f"{of_trusted**0.5:.4f}, both {(of_claimed + of_trusted) ** 0.5:.4f}"
+            f"{q:.3f} {count:7d} {seeds:3d} {error.mean():+7.4f} {error.std(ddof=1):6.4f} "
+            f"{np.abs(error).mean():7.4f} {np.mean(np.abs(error) <= 0.02):6.2f} {held.mean():6.2f} {least} "
+            f"{np.mean(memorised):7.3f}",
+            flush=True,
         )
-    print(f"q = {q:.3f} trained on  n = {seeds}  estimate {np.mean(memorised):.3f}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.seeds < 2:
         parser.error(f"{args.seeds} models have no spread; give at least 2")
+    print(HEAD)
     with one_blas_thread():
         for dial in DIALS:
             report(dial, args.seeds)
