@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from calibration_models import BENIGN_DEVELOPMENT, GATES, Model
 
-from mmaudit.gates import Limit, Outcome, Verdict, check_named, decide, finalize
+from mmaudit.gates import Check, Limit, Outcome, Verdict, check_named, decide, finalize
+from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, diagnose
+from mmaudit.gates.edit_checks import EDIT_CHECKS
 from mmaudit.measurement import Measurement
 from mmaudit.report.figures import svg
 from mmaudit.report.tables import Table
@@ -55,16 +57,22 @@ class Row:
         return self._names[access]
 
 
-def outcomes(found: dict[str, Any], *, reference: bool = True, trusted: bool = True) -> list[Outcome]:
+def outcomes(
+    found: dict[str, Any],
+    *,
+    reference: bool = True,
+    trusted: bool = True,
+    gates: Sequence[Check] = GATES,
+) -> list[Outcome]:
     """Judge what was measured as an audit does, controls left out, Holm's step included.
 
     ``reference`` puts reference limits in the place of field limits where there are some. Without ``trusted``
-    nothing but the rows and their claimed order is known.
+    nothing but the rows and their claimed order is known. ``gates`` are the family.
     """
-    limits = {c.name: (c.reference_limit if reference and c.reference_limit else c.limit) for c in GATES}
+    limits = {c.name: (c.reference_limit if reference and c.reference_limit else c.limit) for c in gates}
     family = sum(limit is not None for limit in limits.values())
     judged = []
-    for check in GATES:
+    for check in gates:
         limit = limits[check.name]
         records = found["checks"].get(check.name, [])
         if not trusted:
@@ -228,7 +236,11 @@ def mechanism_table(rows: Sequence[Row]) -> tuple[list[str], list[dict[str, Any]
 
 def _found(row: Row) -> bool:
     """Whether a gate of a planted family rejects."""
-    return any(o.verdict is Verdict.REJECT and o.failure in row.model.families for o in row.outcomes)
+    return _rejected(row.outcomes, row.model.families)
+
+
+def _rejected(judged: Iterable[Outcome], families: Sequence[str]) -> bool:
+    return any(o.verdict is Verdict.REJECT and o.failure in families for o in judged)
 
 
 def _passed(row: Row) -> bool:
@@ -295,6 +307,31 @@ def alarm_table(rows: Sequence[Row]) -> list[str]:
     )
     lines += [f"    {r.model.label}, seed {r.model.seed}: {', '.join(r.named('gradients'))}" for r in named]
     return lines
+
+
+def family_table(rows: Sequence[Row]) -> list[str]:
+    """Return what the gates on data and edits cost by being counted in the correction of all the others."""
+    fewer = [gate for gate in GATES if gate not in (*DATA_CHECKS, *EDIT_CHECKS)]
+    families = {o.failure for row in rows for o in row.outcomes}
+    changed: collections.Counter[str] = collections.Counter()
+    for row in rows:
+        alone = outcomes(row.found, gates=fewer)
+        names = {o.check for o in alone}
+        together = [o for o in row.outcomes if o.check in names]
+        planted = row.model.families
+        changed["found"] += bool(planted) and _rejected(alone, planted) != _found(row)
+        changed["alarms"] += not planted and _rejected(alone, tuple(families)) != bool(rejecting(row))
+        changed["named"] += diagnose(alone).failures != row.named("gradients")
+        changed["gates"] += sum(a.verdict is not b.verdict for a, b in zip(alone, together, strict=True))
+    return [
+        f"Family: judged by {len(fewer)} of the {len(GATES)} gates, those on data and edits left out",
+        f"  planted failures found or missed otherwise: {changed['found']} of "
+        f"{sum(bool(row.model.families) for row in rows)}",
+        f"  healthy and benign models rejected otherwise: {changed['alarms']} of "
+        f"{sum(not row.model.families for row in rows)}",
+        f"  sets of failures named otherwise, all access: {changed['named']} of {len(rows)}",
+        f"  verdicts of the {len(fewer)} gates that differ: {changed['gates']} of {len(fewer) * len(rows)}",
+    ]
 
 
 def attribution_table(rows: Sequence[Row]) -> list[str]:
@@ -408,6 +445,7 @@ def write(rows: Sequence[Row], out: Path | None) -> str:
         lines,
         dose_table(records),
         alarm_table(rows),
+        family_table(rows),
         attribution_table(rows),
         corruption_table(rows),
         signature_table(rows),

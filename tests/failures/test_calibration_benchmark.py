@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from mmaudit.executor import Local
 from mmaudit.failures import HEALTHY, mechanism_named
-from mmaudit.gates import diagnose
+from mmaudit.gates import Verdict, check_named, diagnose
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = (
@@ -112,6 +113,9 @@ def test_the_tables_are_made_of_what_was_measured(scripts, tmp_path):
     ElementTree.fromstring((tmp_path / "out" / "calibration.svg").read_bytes())
     assert "random mismatches  of  200  q = 0.450  n =   1" in text
     assert "all                            n =    2" in text
+    alone = tables.outcomes(rows[0].found, gates=[check_named("twin_accuracy")])
+    assert [(o.check, o.family, o.verdict) for o in alone] == [("twin_accuracy", 1, Verdict.REJECT)]
+    assert re.search(r"planted failures found or missed otherwise: [012] of 2\n", text)
     assert rows[1].named("gradients") == diagnose(rows[1].outcomes).failures
     assert not {"shortcut", "corruption"} & set(rows[1].named("embeddings"))
     movement = {limits: _verdict(tables, rows[1], limits) for limits in (True, False)}
