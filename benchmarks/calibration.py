@@ -9,7 +9,7 @@ bound, the attribution by access level, and the error of the mispairing rate. Ev
     python benchmarks/calibration.py --stage development  # the seeds that limits and rules were chosen on
     python benchmarks/calibration.py --quick              # a look, a few minutes
     python benchmarks/calibration.py --executor dask://scheduler:8786    # on the workers of a cluster
-    python benchmarks/calibration.py --only "confounder by agreement" --severity 0.25 --first 30000
+    python benchmarks/calibration.py --only "confounder by agreement" --severity 0.25 --seeds 100
 
 Measurements are kept in ``.mmaudit/calibration`` by the digest of their settings and of the measuring code:
 a run that was stopped goes on where it was, and another limit or rule trains nothing again.
@@ -120,10 +120,10 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stage", choices=("development", "evaluation"), default="evaluation")
-    parser.add_argument("--seeds", type=int, default=12, help="seeds of each mechanism and severity")
+    parser.add_argument("--seeds", type=int, default=8, help="seeds of each mechanism and severity")
     parser.add_argument("--healthy", type=int, default=100, help="healthy models")
-    parser.add_argument("--benign", type=int, default=10, help="seeds of each benign variant")
-    parser.add_argument("--compounds", type=int, default=6, help="seeds of each compound and severity")
+    parser.add_argument("--benign", type=int, default=8, help="seeds of each benign variant")
+    parser.add_argument("--compounds", type=int, default=4, help="seeds of each compound and severity")
     parser.add_argument(
         "--quick", action="store_true", help="3 seeds, 12 healthy models, 1 of each benign variant"
     )
@@ -146,6 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = list(models(plan(args.stage, **counts, first=args.first, severities=severities)))
     if args.only is not None:
         wanted = alone(wanted, mechanism_named(args.only).name, args.severity)
+        if not wanted:
+            parser.error(f"{args.only} has no such severity in the plan; leave out --severity")
     code = [Path(__file__).parent / "calibration_models.py"]
     local = Local(args.jobs, processes=True)
     with contextlib.closing(open_executor(args.executor, local=local, code=code)) as executor:

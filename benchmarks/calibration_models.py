@@ -34,11 +34,18 @@ from mmaudit.threads import one_blas_thread
 
 __all__ = ["BENIGN", "COMPOUNDS", "Model", "Plan", "keep", "kept", "measured", "models"]
 
-DEVELOPMENT, EVALUATION = 10_000, 20_000
-"""Where the seeds of the two stages begin: limits and rules were chosen on the first alone."""
+DEVELOPMENT, EVALUATION = 10_000, 50_000
+"""Where the seeds of the two stages begin: limits and rules were chosen on the first alone. Earlier
+evaluations have looked at those between."""
 EARLY_EPOCH = 4
 STATED = {"random mismatches": (1 / 9,), "hard mismatches": (2 / 9,), "confounder by agreement": (0.1,)}
-"""Severities of their own: 5 % random and 10 % hard mismatches, and an agreement of 0.1."""
+"""Severities besides the plan's: 5 % random and 10 % hard mismatches, and an agreement of 0.1."""
+STEPS = {"confounder by cardinality": (1 / 3, 2 / 3, 1.0)}
+"""Severities in place of the plan's: a dial of three steps, which are two, three and four codes."""
+CLOSER = 3
+"""Times as many seeds where what is asked for is small beside what differs between seeds."""
+MORE_CLAIMS = 1600
+"""As many claimed pairs as are trained on: what a rate's error is measured on besides the standard audit."""
 MEASURING = (
     *(f"{part}/*.py" for part in ("aligner", "diagnostics", "failures", "inference", "subjects", "world")),
     *(f"gates/{part}.py" for part in ("case", "catalogue", "material")),
@@ -82,6 +89,16 @@ BENIGN_EVALUATION: dict[str, Recipe] = {
 """Healthy variants that no limit and no rule was chosen on."""
 
 BENIGN = {**BENIGN_DEVELOPMENT, **BENIGN_EVALUATION}
+
+MISMATCHES = (
+    dataclasses.replace(
+        mechanism_named("random mismatches"),
+        plant=lambda recipe, severity: (
+            mechanism_named("random mismatches").apply(severity, recipe).in_world(n_claims=MORE_CLAIMS)
+        ),
+    ),
+)
+"""Random mismatches in a world that has more claimed pairs to audit."""
 
 COMPOUNDS: tuple[Mechanism, ...] = tuple(
     compound(mechanism_named(a), mechanism_named(b))
@@ -176,12 +193,14 @@ def models(plan: Plan) -> Iterator[Model]:
             yield from once(row(name, "benign", seed, BENIGN[name]))
     for kind, group, severities, count in (
         ("mechanism", MECHANISMS, plan.severities, plan.seeds),
+        ("more claims", MISMATCHES, plan.severities, CLOSER * plan.seeds),
         ("compound", COMPOUNDS, plan.compound_severities, plan.compound_seeds),
     ):
         for mechanism in group:
-            for severity in sorted({*severities, *STATED.get(mechanism.name, ())}):
+            steps = STEPS.get(mechanism.name) if kind == "mechanism" else None
+            for severity in steps or sorted({*severities, *STATED.get(mechanism.name, ())}):
                 recipe = mechanism.apply(severity)
-                for seed in range(plan.first, plan.first + count):
+                for seed in range(plan.first, plan.first + count * (CLOSER if steps else 1)):
                     planted = row(
                         mechanism.name, kind, seed, recipe, severity, mechanism.families, mechanism.seen_by
                     )

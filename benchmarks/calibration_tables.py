@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from calibration_models import BENIGN_DEVELOPMENT, GATES, Model
 
-from mmaudit.gates import Limit, Outcome, Verdict, check_named, decide, finalize
+from mmaudit.gates import Check, Limit, Outcome, Verdict, check_named, decide, finalize
+from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, diagnose
+from mmaudit.gates.edit_checks import EDIT_CHECKS
 from mmaudit.measurement import Measurement
 from mmaudit.report.figures import svg
 from mmaudit.report.tables import Table
@@ -55,16 +57,22 @@ class Row:
         return self._names[access]
 
 
-def outcomes(found: dict[str, Any], *, reference: bool = True, trusted: bool = True) -> list[Outcome]:
+def outcomes(
+    found: dict[str, Any],
+    *,
+    reference: bool = True,
+    trusted: bool = True,
+    gates: Sequence[Check] = GATES,
+) -> list[Outcome]:
     """Judge what was measured as an audit does, controls left out, Holm's step included.
 
     ``reference`` puts reference limits in the place of field limits where there are some. Without ``trusted``
-    nothing but the rows and their claimed order is known.
+    nothing but the rows and their claimed order is known. ``gates`` are the family.
     """
-    limits = {c.name: (c.reference_limit if reference and c.reference_limit else c.limit) for c in GATES}
+    limits = {c.name: (c.reference_limit if reference and c.reference_limit else c.limit) for c in gates}
     family = sum(limit is not None for limit in limits.values())
     judged = []
-    for check in GATES:
+    for check in gates:
         limit = limits[check.name]
         records = found["checks"].get(check.name, [])
         if not trusted:
@@ -228,7 +236,11 @@ def mechanism_table(rows: Sequence[Row]) -> tuple[list[str], list[dict[str, Any]
 
 def _found(row: Row) -> bool:
     """Whether a gate of a planted family rejects."""
-    return any(o.verdict is Verdict.REJECT and o.failure in row.model.families for o in row.outcomes)
+    return _rejected(row.outcomes, row.model.families)
+
+
+def _rejected(judged: Iterable[Outcome], families: Sequence[str]) -> bool:
+    return any(o.verdict is Verdict.REJECT and o.failure in families for o in judged)
 
 
 def _passed(row: Row) -> bool:
@@ -297,6 +309,31 @@ def alarm_table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def family_table(rows: Sequence[Row]) -> list[str]:
+    """Return what the gates on data and edits cost by being counted in the correction of all the others."""
+    fewer = [gate for gate in GATES if gate not in (*DATA_CHECKS, *EDIT_CHECKS)]
+    families = {o.failure for row in rows for o in row.outcomes}
+    changed: collections.Counter[str] = collections.Counter()
+    for row in rows:
+        alone = outcomes(row.found, gates=fewer)
+        names = {o.check for o in alone}
+        together = [o for o in row.outcomes if o.check in names]
+        planted = row.model.families
+        changed["found"] += bool(planted) and _rejected(alone, planted) != _found(row)
+        changed["alarms"] += not planted and _rejected(alone, tuple(families)) != bool(rejecting(row))
+        changed["named"] += diagnose(alone).failures != row.named("gradients")
+        changed["gates"] += sum(a.verdict is not b.verdict for a, b in zip(alone, together, strict=True))
+    return [
+        f"Family: judged by {len(fewer)} of the {len(GATES)} gates, those on data and edits left out",
+        f"  planted failures found or missed otherwise: {changed['found']} of "
+        f"{sum(bool(row.model.families) for row in rows)}",
+        f"  healthy and benign models rejected otherwise: {changed['alarms']} of "
+        f"{sum(not row.model.families for row in rows)}",
+        f"  sets of failures named otherwise, all access: {changed['named']} of {len(rows)}",
+        f"  verdicts of the {len(fewer)} gates that differ: {changed['gates']} of {len(fewer) * len(rows)}",
+    ]
+
+
 def attribution_table(rows: Sequence[Row]) -> list[str]:
     """Return how often the exact set is named, by access, and what was named instead."""
     single, pairs = conditions(rows, "mechanism"), conditions(rows, "compound")
@@ -335,8 +372,12 @@ def attribution_table(rows: Sequence[Row]) -> list[str]:
 
 def corruption_table(rows: Sequence[Row]) -> list[str]:
     """Return the error of the mispairing rate, and how well early losses find the wrong pairs."""
-    lines = ["Mispairing rate: estimate less the planted share q. early: ROC area of the losses at epoch 4"]
-    for (label, _), group in conditions(rows, "mechanism").items():
+    lines = [
+        "Mispairing rate of so many claimed pairs: estimate less the share q of them that is wrong. early:",
+        "ROC area of the losses at epoch 4",
+    ]
+    judged = [*conditions(rows, "mechanism").items(), *conditions(rows, "more claims").items()]
+    for (label, _), group in judged:
         if "corruption" not in group[0].model.families:
             continue
         errors = np.array(
@@ -345,7 +386,8 @@ def corruption_table(rows: Sequence[Row]) -> list[str]:
         size, near = np.abs(errors).mean(), np.mean(np.abs(errors) <= 0.02)
         early = np.mean([row.found["early"]["value"] for row in group])
         lines.append(
-            f"{label:20} q = {group[0].found['wrong']:.3f}  n = {len(group):3d}  "
+            f"{label:18} of {group[0].model.recipe.world.n_claims:4d}  q = {group[0].found['wrong']:.3f}  "
+            f"n = {len(group):3d}  "
             f"mean error {errors.mean():+.4f}, mean |error| {size:.4f}, within 0.02 {near:.2f}  "
             f"early {early:.3f}"
         )
@@ -403,6 +445,7 @@ def write(rows: Sequence[Row], out: Path | None) -> str:
         lines,
         dose_table(records),
         alarm_table(rows),
+        family_table(rows),
         attribution_table(rows),
         corruption_table(rows),
         signature_table(rows),

@@ -54,6 +54,9 @@ def mispairing_rate(
     weights give a consistent estimate, these the one of least variance. Undefined where π₀ᵗ cannot be told
     from 1: a denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1] and
     the interval, centred on it, is not. Without trusted pairs there is no ``null``.
+
+    An encoder that was trained on the claimed pairs has memorised the wrong ones as well: audit pairs that it
+    was not trained on (``benchmarks/mispairing.py``).
     """
     name, n = "mispairing_rate", len(ranks)
     claimed = ~_trusted_mask(trusted, n)

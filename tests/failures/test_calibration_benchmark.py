@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from mmaudit.executor import Local
 from mmaudit.failures import HEALTHY, mechanism_named
-from mmaudit.gates import diagnose
+from mmaudit.gates import Verdict, check_named, diagnose
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = (
@@ -50,6 +51,28 @@ def test_the_two_stages_share_no_seed_and_no_new_benign_type(scripts):
         assert planted <= {m.recipe for m in stage if not m.families}
 
 
+def test_what_differs_little_gets_more_seeds_and_a_dial_of_steps_its_steps(scripts):
+    calibration, models, _ = scripts
+    wanted = list(models.models(calibration.plan("evaluation", 2, 0, 0, 0)))
+    steps = [m for m in wanted if m.label == "confounder by cardinality"]
+    codes = [m.recipe.world.confounder.cardinality for m in steps]
+    assert sorted(codes) == [2] * 6 + [3] * 6 + [4] * 6
+    assert len({m.seed for m in steps}) == 6
+    planted, more = (
+        {m.severity: m.recipe for m in wanted if (m.label, m.kind) == ("random mismatches", kind)}
+        for kind in ("mechanism", "more claims")
+    )
+    assert {s: r.in_world(n_claims=models.MORE_CLAIMS) for s, r in planted.items()} == more
+    assert HEALTHY.world.n_train == models.MORE_CLAIMS
+
+
+def test_a_severity_that_is_not_planned_is_refused(scripts, capsys):
+    calibration, _, _ = scripts
+    with pytest.raises(SystemExit):
+        calibration.main(["--quick", "--only", "confounder by cardinality", "--severity", "0.4"])
+    assert "confounder by cardinality has no such severity in the plan" in capsys.readouterr().err
+
+
 def test_a_model_is_measured_once(scripts, tmp_path, monkeypatch):
     calibration, models, _ = scripts
     asked = []
@@ -88,8 +111,11 @@ def test_the_tables_are_made_of_what_was_measured(scripts, tmp_path):
     assert all(r["n"] == r["twins"] == 1 and r["harm"] > 0 for r in records)
     assert [r["exact"]["embeddings"] for r in records] == [0, 0]
     ElementTree.fromstring((tmp_path / "out" / "calibration.svg").read_bytes())
-    assert "q = 0.450  n =   1" in text
+    assert "random mismatches  of  200  q = 0.450  n =   1" in text
     assert "all                            n =    2" in text
+    alone = tables.outcomes(rows[0].found, gates=[check_named("twin_accuracy")])
+    assert [(o.check, o.family, o.verdict) for o in alone] == [("twin_accuracy", 1, Verdict.REJECT)]
+    assert re.search(r"planted failures found or missed otherwise: [012] of 2\n", text)
     assert rows[1].named("gradients") == diagnose(rows[1].outcomes).failures
     assert not {"shortcut", "corruption"} & set(rows[1].named("embeddings"))
     movement = {limits: _verdict(tables, rows[1], limits) for limits in (True, False)}
