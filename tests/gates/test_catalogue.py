@@ -334,3 +334,9 @@ def test_what_a_gate_passes_on_cannot_be_changed_by_who_reads_it():
         for thing in vars(module).values():
             if dataclasses.is_dataclass(thing) and thing.__module__ == module.__name__:
                 assert thing.__dataclass_params__.frozen, thing
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_a_check_of_recall_measures_the_depth_in_its_name(k):
+    case = pairs_of(n=60, noise=2.0)
+    assert check_named(f"recall_at_{k}").measure(case) == [d.mean_recall(case.ranks, k)]
