@@ -44,11 +44,13 @@ def pairs(kind, n=90, width=12):
         x[::7], y[::11] = 0, 0
     elif kind == "huge":
         x = x * 1e30
+    elif kind == "short":
+        x, y = (side * rng.uniform(1e-4, 0.2, size=(n, 1)) for side in (x, y))
     return x.astype(np.float32), y.astype(np.float32)
 
 
 @pytest.mark.parametrize("made", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("kind", ["plain", "repeated", "collapsed", "empty rows", "huge"])
+@pytest.mark.parametrize("kind", ["plain", "repeated", "collapsed", "empty rows", "huge", "short"])
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_counts_are_those_of_numpy(made, kind, similarity):
     x, y = pairs(kind)

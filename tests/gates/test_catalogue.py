@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import importlib
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmaudit.gates import CHECKS, Verdict, check_named
 from mmaudit.gates.case import Case
 from mmaudit.gates.check import ACCESS
 from mmaudit.gates.controls import SEVERITIES, smallest
+from mmaudit.gates.data_checks import _with_simultaneous
 from mmaudit.gates.policy import FAILURE_ORDER
 from mmaudit.seeds import generator
 from mmaudit.subjects.encode import violations
@@ -312,3 +314,29 @@ def test_no_limit_is_moved_by_accident():
     assert found.keys() == LIMITS.keys()
     for name, sides in LIMITS.items():
         assert found[name] == pytest.approx(sides), name
+
+
+@pytest.mark.parametrize("columns", [1, 3, 20])
+def test_the_worst_of_many_columns_comes_with_an_interval_for_all_of_them(columns):
+    m = inference.student("drop", 0.1, 0.02, 50, 51, notes=("mine",))
+    noted = _with_simultaneous(m, columns)
+    wide = inference.student("drop", 0.1, 0.02, 50, 51, confidence=1 - 0.05 / columns)
+    assert (noted.value, noted.low, noted.high) == (m.value, m.low, m.high)
+    span = f"simultaneous 95% interval over {columns} columns [{wide.low:.3g}, {wide.high:.3g}]"
+    assert noted.notes == ("mine", span)
+    gone = inference.undefined("drop", "why")
+    assert _with_simultaneous(gone, columns) is gone
+
+
+def test_what_a_gate_passes_on_cannot_be_changed_by_who_reads_it():
+    for name in ("case", "check", "decide", "diagnosis", "edits", "facets", "outcome"):
+        module = importlib.import_module(f"mmaudit.gates.{name}")
+        for thing in vars(module).values():
+            if dataclasses.is_dataclass(thing) and thing.__module__ == module.__name__:
+                assert thing.__dataclass_params__.frozen, thing
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_a_check_of_recall_measures_the_depth_in_its_name(k):
+    case = pairs_of(n=60, noise=2.0)
+    assert check_named(f"recall_at_{k}").measure(case) == [d.mean_recall(case.ranks, k)]

@@ -277,3 +277,10 @@ def test_the_reference_aligner_is_diagnosed_healthy(reference, outcome_of):
 def test_a_finding_shows_the_interval_of_what_has_one():
     m = exact("counted", 3.0, 9), student("taken", 0.5, 0.01, 1e6, 9), undefined("gone", "why")
     assert _finding(outcome("separation", *m)) == "counted 3, taken 0.5 [0.48, 0.52]"
+
+
+def test_a_diagnosis_of_nothing_says_that_nothing_was_looked_at():
+    assert "looked at: nothing" in str(Diagnosis(failures=(), evidence=(), access=(), unknown=()))
+    seen = str(Diagnosis(failures=(), evidence=(), access=("embeddings", "claimed pairs"), unknown=("x",)))
+    assert "looked at: embeddings, claimed pairs" in seen
+    assert "  cannot know: x" in seen
