@@ -204,7 +204,8 @@ def test_every_intervention_is_drawn_and_given_pairs_those_that_change_them():
     [
         (lambda change: True, "identity"),
         (lambda change: change.name in EDITS, "case"),
-        (lambda change: change.name in ("marker", "blur", "corners"), "marker"),
+        # Without a gap: from beyond one, Hypothesis need not find the way back.
+        (lambda change: s.INTERVENTIONS.index(change.name) >= s.INTERVENTIONS.index("marker"), "marker"),
         (lambda change: change.name in EDITS and EDITS[change.name].kind == "picture", "jpeg"),
     ],
 )
