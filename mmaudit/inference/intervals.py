@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
@@ -24,7 +23,6 @@ import numpy.typing as npt
 from mmaudit.errors import InputError
 from mmaudit.measurement import Direction, IntervalKind, Measurement
 from mmaudit.seeds import generator
-from mmaudit.threads import cores, one_blas_thread
 
 if TYPE_CHECKING:
     # ``typing.Unpack`` came with Python 3.11; only the type checker reads it.
@@ -255,7 +253,6 @@ def jackknife(
     ``order`` (n,) int64 comes from :func:`canonical_order`, so that which rows form a group is a matter of
     their content and not of where they stand; groups are drawn at random from it, by a fixed stream. se² =
     (g − 1)/g · Σ(θ₍₋ₖ₎ − θ̄)², df = g − 1 (Kott 2001); g is lowered to n where there are fewer rows.
-    ``statistic`` is called from several threads.
     """
     rows = np.asarray(order, dtype=np.int64)
     g = min(groups, len(rows))
@@ -266,8 +263,7 @@ def jackknife(
     part = np.empty(len(rows), dtype=np.int64)
     part[generator(0, "jackknife").permutation(len(rows))] = np.arange(len(rows)) % g
     value = float(statistic(rows))
-    with one_blas_thread(), ThreadPoolExecutor(min(cores(), g)) as pool:
-        without = np.array(list(pool.map(lambda k: statistic(rows[part != k]), range(g))), dtype=np.float64)
+    without = np.array([statistic(rows[part != k]) for k in range(g)], dtype=np.float64)
     if (gone := _not_finite(np.append(without, value))) is not None:
         return undefined(
             name, f"the statistic is undefined on a part of the items: {gone}", len(rows), **labels
