@@ -36,6 +36,8 @@ Judge = Callable[[Sequence[Measurement]], Decision]
 
 CONTROL_ITEMS = SAMPLE
 """Pairs a control is planted in: what it catches there it catches in more, and each try costs n² d."""
+CONTROL_TRUSTED = 400
+"""Trusted pairs that stay in that sample: twice what a 99 % quantile takes."""
 CERTIFICATION_ITEMS = 250
 """Pairs that a null encoder is audited on: fewer than 50 tell chance from a limit such as 0.75."""
 
@@ -187,7 +189,12 @@ class Auditor:
         # What is encoded a second time, or compared with its input, is few rows of all, and named by their
         # numbers among all.
         if len(case.x) > CONTROL_ITEMS and not case.again and case.inputs is None:
-            case = case.take(sample(len(case.x), self.settings.seed, CONTROL_ITEMS))
+            rows = sample(len(case.x), self.settings.seed, CONTROL_ITEMS)
+            if case.trusted is not None:
+                # Few pairs are trusted, and a check that compares with them needs them in the sample too.
+                known = np.flatnonzero(case.trusted)
+                rows = np.union1d(rows, known[sample(len(known), self.settings.seed, CONTROL_TRUSTED)])
+            case = case.take(rows)
         tried: dict[float, tuple[Case, Decision]] = {}
 
         def rejects(severity: float) -> bool:

@@ -399,3 +399,15 @@ def test_certification_says_when_it_cannot_certify():
     assert found.verdict is NOT_EVIDENCED
     assert "CUDA out of memory" in found.reason
     assert silent.certify("constant").verdict is ACCEPT
+
+
+def test_the_sample_of_a_control_keeps_the_few_trusted_pairs():
+    rng = generator(4, "few trusted")
+    x = rng.standard_normal((9000, 16)).astype(np.float32)
+    y = (x + 0.3 * rng.standard_normal(x.shape)).astype(np.float32)
+    pairs = Pairs(
+        inputs={"image": np.arange(len(x)), "text": np.arange(len(x))}, trusted=np.arange(len(x)) % 30 == 0
+    )
+    found = Auditor({"image": x, "text": y}, pairs).run("tail_excess")
+    assert found.verdict is Verdict.ACCEPT, found.reason
+    assert found.control is not None
