@@ -29,11 +29,11 @@ class Principal:
 
 
 def principal(z: FloatArray) -> Principal:
-    """Return the principal directions of ``z`` (n, d) float64, those above rounding: at most min(n - 1, d).
+    """Return the principal directions of ``z`` (n, d) float64, n ≥ 1: at most min(n - 1, d).
 
-    From the eigenvectors of the smaller of the two products of the centred items with themselves: it squares
-    the singular values, which leaves those above 1e-8 of the largest, and costs a fraction of their
-    decomposition.
+    Those that rounding cannot tell from none are left out. From the eigenvectors of the smaller of the two
+    products of the centred items with themselves: it squares the singular values, which leaves those above
+    1e-8 of the largest, and costs a fraction of their decomposition.
     """
     mean = z.mean(axis=0)
     centred = z - mean

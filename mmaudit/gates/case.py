@@ -84,7 +84,7 @@ class Case:
 
     @functools.cached_property
     def some_embeddings(self) -> Embeddings:
-        """Those of at most :data:`SAMPLE` pairs, drawn by content and not by place."""
+        """Those of at most :data:`SAMPLE` pairs, drawn by content; raises as all of them do."""
         if len(self.x) <= SAMPLE:
             return self.embeddings
         order = canonical_order(self.embeddings.x, self.embeddings.y)

@@ -28,10 +28,9 @@ def test_directions_that_nothing_varies_in_are_left_out(shape):
     assert np.allclose(found.keep(3), z)
 
 
-@pytest.mark.parametrize("z", [np.zeros((3, 2)), np.zeros((1, 4)), np.zeros((0, 4)), np.zeros((3, 0))])
+@pytest.mark.parametrize("z", [np.zeros((3, 2)), np.zeros((1, 4)), np.zeros((3, 0))])
 def test_a_cloud_without_extent_has_no_direction(z):
     with np.errstate(all="raise"):
-        found = principal(z) if len(z) else None
-    if found is not None:
-        assert len(found.singular) == 0
-        assert found.keep(0).shape == z.shape
+        found = principal(z)
+    assert len(found.singular) == 0
+    assert found.keep(0).shape == z.shape
