@@ -14,7 +14,7 @@ from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 from mmaudit.seeds import generator
 
-__all__ = ["IDLE", "LIVE", "STEPS", "idle_dimensions"]
+__all__ = ["IDLE", "LIVE", "WIDTH", "idle_dimensions"]
 
 LIVE = 2e-4
 """A direction is idle whose singular value is below this share of the largest. Spectra that fall as 1/k stay
@@ -24,8 +24,10 @@ IDLE = 0.05
 """Share of idle directions that is let pass: where there are about as many items as dimensions, the last few
 singular values of any embedding come close to zero."""
 ITEMS = 2000
-STEPS = 2.0
-"""Steps down whose mean loss is taken: two have more power than one, and overstate the first by little."""
+WIDTH = 4.4
+"""Width of the error that margins are smoothed with, in SD of their own change at one item. It shrinks with
+n^-1/3, as the best one for a share does (Azzalini 1981). Chosen on draws of ``benchmarks/field_limits.py``
+that none of its results rests on."""
 ENOUGH = 0.3
 """Share of the queries that must succeed for a loss of one in twenty to show."""
 
@@ -38,13 +40,15 @@ def idle_dimensions(
     Dimensional collapse (Jing et al. 2022): the centred embeddings span L directions where their items and
     their width allow P. That alone harms nobody; it harms where each direction still counts. While most
     queries succeed, retrieval is concave in the logarithm of the directions used, so going from L to P brings
-    less than going from L down by the same factor costs, and no later step down costs less than the first.
-    That is what is measured: the loss of a step to L · L/P directions, or to half where more than half lie
-    idle, as the mean of :data:`STEPS` steps or as many as do not leave less than half. One step from nearly
-    all of P changes too few queries to be told from chance. It is read at the least depth (1, 5 or 10) at
+    less than going from L down by the same factor costs. That is what is measured: the loss with L · L/P
+    directions, or with half where more than half lie idle. It is read at the least depth (1, 5 or 10) at
     which :data:`ENOUGH` of the queries succeed, because where nothing is left there is nothing to lose; and
     where fewer than two directions are used for each of the log2 n bits that tell n items apart, all that is
     missing of r@1 is taken for what the idle ones are worth.
+
+    Few queries change sides where few directions are left out, and many come near to it. So each counts by
+    the probability that its margin over its rivals outlasts a normal error, :data:`WIDTH` · n^-1/3 times as
+    wide as the change of the margins.
 
     Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
     directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
@@ -76,27 +80,21 @@ def idle_dimensions(
             method=f"no modality has more than {IDLE:.0%} idle directions",
         )
     now = ranks(part, group)
-    k = next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
-    if min(used.live for used in idle) < 2 * math.log2(max(2, most)):
-        k, before, after = 1, np.ones(len(part)), now.mean_hits(1)
+    short = min(used.live for used in idle) < 2 * math.log2(max(2, most))
+    k = 1 if short else next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
+    if (reason := now.too_few(k)) is not None:
+        return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")
+    if short:
+        before, after = np.ones(len(part)), now.mean_hits(1)
         interactions = [now.rivalry(1, -0.5, -0.5)]
         notes.append("fewer than two directions a bit: all that is missing of r@1 is counted")
     else:
-        steps = min(STEPS, *(math.log(0.5) / math.log(used.step) for used in idle))
         x, y = (
-            used.directions.keep(round(used.live * used.step**steps)) if used.idle else z
+            used.directions.keep(round(used.live * used.step)) if used.idle else z
             for used, z in zip(found, part.scored, strict=True)
         )
-        fewer = ranks(
-            Embeddings(x.astype(np.float32), y.astype(np.float32), part.modalities, part.similarity), group
-        )
-        before, after = now.mean_hits(k) / steps, fewer.mean_hits(k) / steps
-        interactions = [
-            now.rivalry(k, 0.5 / steps, 0.5 / steps),
-            fewer.rivalry(k, -0.5 / steps, -0.5 / steps),
-        ]
-    if (reason := now.too_few(k)) is not None:
-        return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")
+        fewer = Embeddings(x.astype(np.float32), y.astype(np.float32), part.modalities, part.similarity)
+        before, after, interactions = _smoothed(_margins(part, group, k), _margins(fewer, group, k))
     query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
     return inference.paired_difference(
         "idle_dimensions" if k == 1 else f"idle_dimensions_at_{k}",
@@ -126,7 +124,7 @@ class _Use:
 
     @property
     def step(self) -> float:
-        """The factor of one step down."""
+        """The share of the live directions that is kept."""
         return max(0.5, self.live / self.possible)
 
 
@@ -138,6 +136,61 @@ def _use(units: FloatArray, groups: int) -> _Use:
     live = int(np.count_nonzero(singular > LIVE * singular[0])) if spread else 0
     # Neither more than the distinct items and groups of items allow, nor than the width.
     return _Use(directions, live, min(groups - 1, _distinct(units) - 1, units.shape[1]))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Margins:
+    """By how much n partners beat the k-th of their rivals, ``kth`` (n,), and the one after, ``next`` (n,).
+
+    ``rivals`` (n, k) are the first k; ``next`` is infinite where there are no more.
+    """
+
+    kth: FloatArray
+    next: FloatArray
+    rivals: npt.NDArray[np.int64]
+
+
+def _margins(embeddings: Embeddings, groups: npt.NDArray[np.int64], k: int) -> tuple[_Margins, _Margins]:
+    """Return the margins of both directions, in O(n²) memory. Every query must have ``k`` rivals."""
+    x, y = embeddings.scored
+    similarity = x @ y.T
+    own = similarity.diagonal().copy()
+    similarity[groups[:, None] == groups] = -np.inf
+    found = []
+    for by_query in (similarity, similarity.T):
+        few = np.argpartition(-by_query, min(k, len(own) - 1), axis=1)[:, : k + 1]
+        ahead = np.take_along_axis(by_query, few, axis=1)
+        order = np.argsort(-ahead, axis=1, kind="stable")
+        first, ahead = np.take_along_axis(few, order, axis=1), np.take_along_axis(ahead, order, axis=1)
+        after = ahead[:, k] if k < len(own) else np.full(len(own), -np.inf)
+        found.append(_Margins(own - ahead[:, k - 1], own - after, first[:, :k]))
+    return found[0], found[1]
+
+
+def _smoothed(
+    now: tuple[_Margins, _Margins], fewer: tuple[_Margins, _Margins]
+) -> tuple[FloatArray, FloatArray, list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]]]:
+    """Return the smoothed hits (n,) ``now`` and with ``fewer`` directions, the mean of both ways, and what
+    each rival takes of their difference: (query, candidate, effect) as ``shared_variance`` wants them.
+    """
+    from scipy.special import ndtr
+
+    count = len(now[0].kth)
+    hits, interactions = np.zeros((2, count)), []
+    for before, after in zip(now, fewer, strict=True):
+        change = after.kth - before.kth
+        error = WIDTH * count ** (-1 / 3) * float(np.std(change))
+        for row, sign, margins in ((0, 0.5, before), (1, -0.5, after)):
+            # No error at all where nothing changes: then every margin decides.
+            hit, without = (
+                ndtr(np.divide(m, error, out=np.copysign(np.inf, m), where=error > 0))
+                for m in (margins.kth, margins.next)
+            )
+            hits[row] += hit / 2
+            query = np.repeat(np.arange(count), margins.rivals.shape[1])
+            effect = np.repeat(sign * (without - hit), margins.rivals.shape[1])
+            interactions.append((query, margins.rivals.reshape(-1), effect))
+    return hits[0], hits[1], interactions
 
 
 def _distinct(units: FloatArray) -> int:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from mmaudit.diagnostics import idle_dimensions
+from mmaudit.diagnostics import idle, idle_dimensions, ranks
+from mmaudit.diagnostics.principal import principal
 from mmaudit.embeddings import Embeddings, unit_rows
+from mmaudit.inference import paired_difference, shared_variance
 from mmaudit.seeds import generator
 
 
@@ -92,3 +94,54 @@ def test_few_directions_that_tell_all_items_apart_are_enough():
     m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
     assert m.interval == "student"
     assert m.high < 0.05
+
+
+def test_without_an_error_it_is_the_loss_of_hits(monkeypatch):
+    """Smoothing aside, the figure is the difference of r@1 with and without half of the live directions."""
+    x, y = sides(noise=0.6)
+    e = embeddings(on_first(x, 20), on_first(y, 20))
+    monkeypatch.setattr(idle, "WIDTH", 1e-9)
+    found = idle_dimensions(e)
+    halves = [principal(unit_rows(z)) for z in e.scored]
+    live = int(found.notes[0].split(" use ")[1].split()[0])
+    fewer = embeddings(*(half.keep(round(live / 2)) for half in halves))
+    now, then = ranks(e), ranks(fewer)
+    assert found.value == pytest.approx((now.mean_hits(1) - then.mean_hits(1)).mean(), abs=1e-9)
+    parts = [now.rivalry(1, 0.5, 0.5), then.rivalry(1, -0.5, -0.5)]
+    query, candidate, effect = (np.concatenate(column) for column in zip(*parts, strict=True))
+    lost, items = now.mean_hits(1) - then.mean_hits(1), np.arange(len(e))
+    shared = shared_variance(lost, query, candidate, effect, items)
+    expected = paired_difference("loss", now.mean_hits(1), then.mean_hits(1), shared=shared)
+    assert found.se == pytest.approx(expected.se, rel=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_margins_are_what_each_query_shows(k):
+    x, y = sides(12, 4)
+    e = Embeddings(x, y)
+    groups = np.array([0, 0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8])
+    similarity = e.scored[0] @ e.scored[1].T
+    for table, found in zip((similarity, similarity.T), idle._margins(e, groups, k), strict=True):
+        for query in range(12):
+            rivals = [j for j in range(12) if groups[j] != groups[query]]
+            rivals.sort(key=lambda j, query=query, table=table: -table[query, j])
+            assert found.rivals[query].tolist() == rivals[:k]
+            assert found.kth[query] == pytest.approx(table[query, query] - table[query, rivals[k - 1]])
+            assert found.next[query] == pytest.approx(table[query, query] - table[query, rivals[k]])
+
+
+def test_a_rival_that_is_the_last_leaves_nobody():
+    x, y = sides(5, 3)
+    for found in idle._margins(Embeddings(x, y), np.arange(5), 4):
+        assert np.isfinite(found.kth).all()
+        assert np.isposinf(found.next).all()
+
+
+def test_smoothing_moves_the_figure_little_and_narrows_its_interval(monkeypatch):
+    x, y = sides(300, 64, noise=0.9)
+    e = embeddings(on_first(x, 48), on_first(y, 48))
+    smooth = idle_dimensions(e)
+    monkeypatch.setattr(idle, "WIDTH", 1e-9)
+    hard = idle_dimensions(e)
+    assert smooth.se < 0.8 * hard.se
+    assert hard.low < smooth.value < hard.high

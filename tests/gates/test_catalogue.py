@@ -291,7 +291,7 @@ LIMITS = {
     ("exchangeability", "reference"): (0.0002, None),
     ("separation", "field"): (0.05, None),
     ("effective_rank", "field"): (0.5, None),
-    ("idle_dimensions", "field"): (None, 0.02),
+    ("idle_dimensions", "field"): (None, 0.01),
     ("rankme", "reference"): (22.5, None),
     ("mean_cosine", "reference"): (-0.03, 0.03),
     ("shortcut_scan", "field"): (None, 0.05),
