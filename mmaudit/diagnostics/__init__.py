@@ -61,6 +61,7 @@ from mmaudit.diagnostics.shortcut import (
     counterfactual_drop,
     matched_negative_drop,
     twin_accuracy,
+    twin_agreement,
 )
 from mmaudit.diagnostics.slices import LEAST as SLICE_LEAST
 from mmaudit.diagnostics.slices import slice_discrimination, slice_spread
@@ -124,6 +125,7 @@ __all__ = [
     "symmetry_gap",
     "tail_excess",
     "twin_accuracy",
+    "twin_agreement",
     "twin_variance",
     "uniformity",
     "v_information",

@@ -7,14 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit import inference
-from mmaudit.diagnostics._arrays import FloatArray
+from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
 from mmaudit.diagnostics._screen import compare
 from mmaudit.diagnostics.retrieval import Ranks, check_depth, group_codes, nested_ranks
 from mmaudit.embeddings import Embeddings, Similarity
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["blind_baseline", "counterfactual_drop", "matched_negative_drop", "twin_accuracy"]
+__all__ = [
+    "blind_baseline",
+    "counterfactual_drop",
+    "matched_negative_drop",
+    "twin_accuracy",
+    "twin_agreement",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -33,10 +39,7 @@ def twin_accuracy(
     shortcut would have been. Both directions, ties in expectation, Student over groups. Raises
     :class:`~mmaudit.errors.InputError` where the rows do not divide into groups.
     """
-    pairs = Embeddings(np.asarray(x), np.asarray(y), similarity=similarity)
-    if size < 2 or len(pairs) % size:
-        raise InputError(f"{len(pairs)} rows do not make groups of {size} twins; give two or more in each")
-    a, b = (z.reshape(-1, size, pairs.width) for z in pairs.scored)
+    a, b = _twins(x, y, size, similarity)
     hits = (_own_group_hits(a, b) + _own_group_hits(b, a)) / 2
     return inference.mean(
         "twin_accuracy",
@@ -47,6 +50,50 @@ def twin_accuracy(
         null=1 / size,
         method=f"mean over groups of {size} twins, Student t",
     )
+
+
+def twin_agreement(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    size: int,
+    similarity: Similarity = "cosine",
+    confidence: float = 0.95,
+) -> Measurement:
+    """Measure how far the similarities among twins follow who belongs to whom, as a correlation.
+
+    Takes what :func:`twin_accuracy` takes. In each group it is that of the (size, size) similarities, rows
+    and columns centred, with the identity, centred likewise (Mantel 1967): 0 on average without a shortcut,
+    as then each twin may as well belong to any other, and 1 where partners are alike and all others are not.
+    It uses by how much a partner is nearer, not only whether it is the nearest, and so sees faint shortcuts
+    that the share of hits does not. Student over groups; one whose similarities are all level counts 0.
+    """
+    a, b = _twins(x, y, size, similarity)
+    similarities = np.einsum("gid,gjd->gij", a, b)
+    peak = np.abs(similarities).max(axis=(1, 2), initial=0.0)
+    for axis in (1, 2):
+        similarities -= similarities.mean(axis=axis, keepdims=True)
+    spread = np.sqrt((similarities**2).sum(axis=(1, 2)))
+    own = np.einsum("gii->g", similarities) / math.sqrt(size - 1)
+    return inference.mean(
+        "twin_agreement",
+        np.divide(own, spread, out=np.zeros(len(own)), where=spread > RESOLUTION * peak),
+        confidence=confidence,
+        unit="correlation",
+        direction="lower is better",
+        null=0.0,
+        method=f"mean correlation over groups of {size} twins, Student t",
+    )
+
+
+def _twins(
+    x: npt.ArrayLike, y: npt.ArrayLike, size: int, similarity: Similarity
+) -> tuple[FloatArray, FloatArray]:
+    """Return both sides by groups, (groups, size, d) float64 as scored."""
+    pairs = Embeddings(np.asarray(x), np.asarray(y), similarity=similarity)
+    if size < 2 or len(pairs) % size:
+        raise InputError(f"{len(pairs)} rows do not make groups of {size} twins; give two or more in each")
+    a, b = (z.reshape(-1, size, pairs.width) for z in pairs.scored)
+    return a, b
 
 
 def counterfactual_drop(

@@ -22,7 +22,7 @@ from mmaudit.gates.policy import FAILURE_ORDER
 from mmaudit.inference import tail_probability
 from mmaudit.measurement import Measurement
 
-__all__ = ["ACCESS_LEVELS", "ALPHA", "Diagnosis", "Evidence", "diagnose"]
+__all__ = ["ACCESS_LEVELS", "ALPHA", "READ", "Diagnosis", "Evidence", "diagnose"]
 
 ALPHA = 0.001
 """The level of each rule, two-sided: ten of them name something in a healthy model once in two hundred."""
@@ -181,6 +181,13 @@ _RULES = (
     ),
     _Rule(
         failure="shortcut",
+        check="twin_agreement",
+        null="twins are alike whoever belongs to whom",
+        misses="a faint shortcut that nobody named",
+        holds=_above_null,
+    ),
+    _Rule(
+        failure="shortcut",
         check="counterfactual_drop",
         null="a nuisance that plays no role costs nothing when it is redrawn",
         misses="how much the named nuisance carries",
@@ -236,6 +243,8 @@ _RULES = (
         holds=_all_beyond,
     ),
 )
+READ = frozenset(rule.check for rule in _RULES)
+"""The checks that a rule reads."""
 
 
 def diagnose(outcomes: Iterable[Outcome], access: str = "gradients") -> Diagnosis:

@@ -12,6 +12,7 @@ from mmaudit.diagnostics.shortcut import (
     counterfactual_drop,
     matched_negative_drop,
     twin_accuracy,
+    twin_agreement,
 )
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
@@ -250,3 +251,60 @@ def test_the_error_of_a_matched_negative_drop_is_that_of_deleting_items(rare):
     assert m.notes == (
         (f"{rare} of 100 queries left out: too few candidates of their value",) if rare else ()
     )
+
+
+def agreement_by_hand(x, y, size):
+    """The correlation of centred similarities with the centred identity, a group at a time."""
+    found = []
+    middle = np.eye(size) - 1 / size
+    for start in range(0, len(x), size):
+        a, b = (z[start : start + size] for z in (x, y))
+        a, b = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (a, b))
+        centred = middle @ (a @ b.T) @ middle
+        found.append(np.corrcoef(centred.reshape(-1), middle.reshape(-1))[0, 1])
+    return np.mean(found)
+
+
+@pytest.mark.parametrize("size", [2, 4, 5])
+def test_twin_agreement_is_the_mantel_correlation_of_each_group(size):
+    rng = np.random.default_rng(size)
+    x = rng.standard_normal((40 * size, 6))
+    y = x + rng.standard_normal(x.shape)
+    m = twin_agreement(x.astype(np.float32), y.astype(np.float32), size)
+    assert m.value == pytest.approx(agreement_by_hand(x, y, size), abs=1e-6)
+    assert (m.null, m.n, m.unit) == (0, 40, "correlation")
+
+
+def test_twin_agreement_is_one_for_partners_alone_and_zero_for_level_groups():
+    x = np.tile(np.eye(4, dtype=np.float32), (10, 1))
+    assert twin_agreement(x, x, 4).value == pytest.approx(1)
+    level = np.ones((40, 4), dtype=np.float32)
+    assert twin_agreement(level, level, 4).value == 0
+
+
+def test_twin_agreement_sees_a_shortcut_too_faint_for_the_share_of_hits():
+    """A common mark far smaller than what differs between the twins of each modality."""
+    rng = np.random.default_rng(3)
+    mark = 0.35 * rng.standard_normal((1200, 16))
+    x, y = (rng.standard_normal((1200, 16)) + mark for _ in range(2))
+    by_hits, by_agreement = (
+        f(x.astype(np.float32), y.astype(np.float32), 4) for f in (twin_accuracy, twin_agreement)
+    )
+    assert (by_agreement.value - 0) / by_agreement.se > 1.1 * (by_hits.value - 0.25) / by_hits.se > 0
+    assert by_agreement.low > 0
+
+
+def test_twin_agreement_of_unrelated_twins_holds_zero_as_often_as_it_says():
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(200):
+        x, y = (rng.standard_normal((240, 5)).astype(np.float32) for _ in range(2))
+        m = twin_agreement(x, y, 4)
+        held += m.low <= 0 <= m.high
+    assert 180 <= held <= 199
+
+
+def test_twin_agreement_refuses_rows_that_are_no_groups():
+    z = np.ones((7, 3), dtype=np.float32)
+    with pytest.raises(InputError, match="7 rows do not make groups of 4 twins"):
+        twin_agreement(z, z, 4)

@@ -40,9 +40,12 @@ def scored(score, measure):
     return run
 
 
-def twins(e, codes):
-    whole = len(e) // 2 * 2
-    return d.twin_accuracy(e.x[:whole], e.y[:whole], 2, e.similarity)
+def twins(measure):
+    def run(e, codes):
+        whole = len(e) // 2 * 2
+        return measure(e.x[:whole], e.y[:whole], 2, e.similarity)
+
+    return run
 
 
 EVERY = {
@@ -71,7 +74,8 @@ EVERY = {
     "tail_excess": scored(d.pair_losses, d.tail_excess),
     "exchangeability": scored(d.mismatch_scores, d.exchangeability),
     "exchangeable information": scored(d.pointwise_information, d.exchangeability),
-    "twin_accuracy": twins,
+    "twin_accuracy": twins(d.twin_accuracy),
+    "twin_agreement": twins(d.twin_agreement),
     "idle_dimensions": lambda e, codes: d.idle_dimensions(e),
     "blind_baseline": lambda e, codes: d.blind_baseline(codes),
     "matched_negative_drop": lambda e, codes: d.matched_negative_drop(e, codes),
