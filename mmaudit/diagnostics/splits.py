@@ -28,7 +28,7 @@ def split_overlap(contents: npt.ArrayLike, splits: npt.ArrayLike, *, of: str = "
     split = np.unique(np.asarray(splits), return_inverse=True)[1].reshape(-1)
     name = f"split_overlap ({of})" if of else "split_overlap"
     held = np.unique(np.stack([content, split]), axis=1)
-    in_splits = np.bincount(held[0], minlength=int(content.max(initial=0)) + 1)
+    in_splits = np.bincount(held[0])
     repeated = int(np.count_nonzero(in_splits[content] > 1))
     if len(content) == 0:
         return inference.undefined(name, "no item to measure")
