@@ -5,11 +5,10 @@
 
 The mutants are those of cosmic-ray (`pip install -e '.[mutation]'`): a copy of one module with one small
 error in it. Taken are the operators of :data:`OPERATORS`, each place and way one mutant; left out are
-annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, how much is done
-at a time or by which of two exact ways (:data:`PORTIONS`), on which no result may depend, and what stays the
-same program (1e36 + 1 is 1e36 in floating point). A mutant is killed if a test of its target
-fails, errs or does not end in time. The sample is drawn at random and by seed; the share killed comes with a
-Wilson interval, survivors with their line.
+annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, whether a record is
+made by keywords and a ``zip`` is strict, how much is done at a time or by which of two exact ways (:data:`PORTIONS`), on which no result may depend, and what stays the same program (1e36 + 1 is 1e36 in floating
+point). A mutant is killed if a test of its target fails, errs or does not end in time. The sample is drawn at
+random and by seed; the share killed comes with a Wilson interval, survivors with their line.
 
 What makes it affordable: a server imports the libraries once and forks a process a mutant, which meets the
 mutant in place of the module. Coverage, taken once, says which tests run a line, themselves or in a fixture;
@@ -85,7 +84,7 @@ OPERATORS = (
 sign or ``not`` dropped, a condition negated, a number changed by one, a loop left out. Operators are not
 exchanged for any other: most of those mutants die of a TypeError and say nothing of the tests."""
 PORTIONS = {
-    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "turns",
+    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "_FIRST", "_PARTS", "turns",
     "task_rows", "threads", "single", "plain",
 }  # fmt: skip
 """What is assigned to these says how much is done at a time, by how many threads, or whether float32 is asked
@@ -168,7 +167,6 @@ def sampled(server: Any, target: str, size: int, seed: int) -> None:
     if isinstance(reach, str):
         raise SystemExit(f"the tests of {target} fail without a mutant, mend them first: {reach}")
     every = [mutant for path in sorted((ROOT / package).glob("*.py")) for mutant in mutants(path)]
-    limit = 60.0 + 3.0 * sum(reach.seconds.values())
     killers: dict[str, int] = {}
     killed = []
     for place in generator(seed, "mutation", target).permutation(len(every))[:size]:
@@ -176,6 +174,7 @@ def sampled(server: Any, target: str, size: int, seed: int) -> None:
         reaching = reach.of(mutant)
         order = sorted(reaching, key=lambda t: (-min(killers.get(t, 0), 3), reach.seconds[t], t))
         changed = str(mutant.path), mutated(mutant)
+        limit = 60.0 + 3.0 * sum(reach.seconds[test] for test in order)
         killer = answer(server, noticed, *changed, order, limit=limit) if order else None
         if killer is not None:
             killers[killer] = killers.get(killer, 0) + 1
@@ -222,7 +221,7 @@ def left_out(tree: ast.AST) -> list[Span]:
             found.append(node.returns)
         elif isinstance(node, ast.ClassDef):
             found += [keyword.value for keyword in node.keywords]
-        elif isinstance(node, ast.keyword) and node.arg == "strict":
+        elif isinstance(node, ast.keyword) and node.arg in ("strict", "kw_only"):
             found.append(node.value)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("blocks", "each"):
             found += node.args
