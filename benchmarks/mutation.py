@@ -5,10 +5,11 @@
 
 The mutants are those of cosmic-ray (`pip install -e '.[mutation]'`): a copy of one module with one small
 error in it. Taken are the operators of :data:`OPERATORS`, each place and way one mutant; left out are
-annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, whether a record is
-made by keywords and a ``zip`` is strict, how much is done at a time or by which of two exact ways (:data:`PORTIONS`), on which no result may depend, and what stays the same program (1e36 + 1 is 1e36 in floating
-point). A mutant is killed if a test of its target fails, errs or does not end in time. The sample is drawn at
-random and by seed; the share killed comes with a Wilson interval, survivors with their line.
+annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, whether a record
+is made by keywords and a ``zip`` is strict, how much is done at a time or by which of two exact ways
+(:data:`PORTIONS`), on which no result may depend, and what stays the same program (1e36 + 1 is 1e36 in
+floating point). A mutant is killed if a test of its target fails, errs or does not end in time. The sample is
+drawn at random and by seed; the share killed comes with a Wilson interval, survivors with their line.
 
 What makes it affordable: a server imports the libraries once and forks a process a mutant, which meets the
 mutant in place of the module. Coverage, taken once, says which tests run a line, themselves or in a fixture;
@@ -84,8 +85,8 @@ OPERATORS = (
 sign or ``not`` dropped, a condition negated, a number changed by one, a loop left out. Operators are not
 exchanged for any other: most of those mutants die of a TypeError and say nothing of the tests."""
 PORTIONS = {
-    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "_FIRST", "_PARTS", "turns",
-    "task_rows", "threads", "single", "plain",
+    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "_FIRST",
+    "_PARTS", "turns", "task_rows", "threads", "single", "plain",
 }  # fmt: skip
 """What is assigned to these says how much is done at a time, by how many threads, or whether float32 is asked
 before float64; so do conditions that mention one, arguments of ``blocks`` and ``each`` and the default of

@@ -222,9 +222,7 @@ class Material:
         whole = np.arange(min(size, len(self.pairs)))
         return (
             self._encoded_again("on a second call", whole, size, keep=start),
-            self._encoded_again(
-                "in another order and batch size", mixed, max(1, len(mixed) // 3 + 1), keep=None
-            ),
+            self._encoded_again("in another order and batch size", mixed, len(mixed) // 3 + 1, keep=None),
         )
 
     def _encoded_again(self, how: str, rows: IntArray, batch_size: int, keep: IntArray | None) -> Again:

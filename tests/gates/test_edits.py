@@ -154,3 +154,22 @@ def test_at_most_five_hundred_pairs_are_edited():
     auditor = Auditor({"image": encode, "text": encode}, pairs, FULL)
     case = auditor.material.case(("captions",))
     assert {len(e) for e in case.edits.views.values()} == {500}
+
+
+@pytest.mark.parametrize("name", ["margin_drop", "typographic_effect"])
+def test_views_are_marked_by_sixteen_codes_that_some_do_not_share(grid_reader, name):
+    case = grid_reader().material.case(("pictures", "captions"))
+    alone = {
+        "margin_drop": {"corners", "border"},
+        "typographic_effect": {"overlay, words of others 1", "overlay, words of others 2"},
+    }[name]
+    damaged = check_named(name).damage.plant(case, 0.5, generator(3, "marks"))
+    width = case.edits.views["present"].width
+    codes = {view: [z[:, width:] for z in (e.x, e.y)] for view, e in damaged.edits.views.items()}
+    for view, sides in codes.items():
+        first, second = (side.argmax(axis=1) for side in sides)
+        assert all(side.shape == (len(first), 16) for side in sides)
+        assert all(np.allclose(side.sum(axis=1), 0.5) for side in sides)
+        assert len(set(first)) == len(set(second)) == 16
+        assert (np.mean(first == second) < 0.3) == (view in alone)
+        assert np.array_equal(second, codes["present"][1].argmax(axis=1))
