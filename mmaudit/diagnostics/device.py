@@ -76,7 +76,7 @@ class _Device:
             raise InputError(f"the sides have shapes {shapes}; give one row a pair, of one width")
         self.device = device_of(x)
         self.n, width = (int(k) for k in x.shape)
-        if xp.zeros(1, dtype=xp.float64, device=self.device).dtype != xp.float64:
+        if xp.zeros((), dtype=xp.float64, device=self.device).dtype != xp.float64:
             raise InputError("this device computes without float64; switch it on (JAX: jax_enable_x64)")
         if not all(xp.isdtype(z.dtype, "real floating") for z in (x, y)):
             raise InputError(f"embeddings have dtypes {x.dtype} and {y.dtype}; expected floating point")
@@ -85,13 +85,14 @@ class _Device:
             raise InputError("embeddings hold NaN or infinity; mend the encoder or drop these items")
         squares = [self._dots(z, z) for z in self.z]
         raw = [xp.sqrt(s) for s in squares]
-        ones = xp.ones_like(raw[0])
+        own = self._dots(*self.z)
+        ones = xp.ones_like(own)
         if similarity == "cosine":
             self.factor = [xp.where(r > 0, 1.0 / xp.where(r > 0, r, ones), 0.0 * ones) for r in raw]
             self.norms = [xp.where(r > 0, ones, 0.0 * ones) for r in raw]
         else:
             self.factor, self.norms = [ones, ones], raw
-        self.own = self._dots(*self.z) * self.factor[0] * self.factor[1]
+        self.own = own * self.factor[0] * self.factor[1]
         self.error = error_bound(width)
         largest = [float(xp.max(norms)) if self.n else 0.0 for norms in self.norms]
         plain = all(bool(xp.all((r == 0) | ((r > PLAIN[0]) & (r < PLAIN[1])))) for r in raw)

@@ -72,7 +72,7 @@ def idle_dimensions(
         )
     now = ranks(part, group)
     k = next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
-    if fewest < 2 * math.log2(max(2, most)):
+    if fewest < 2 * math.log2(most):
         k, before, after = 1, np.ones(len(part)), now.mean_hits(1)
         interactions = [now.rivalry(1, -0.5, -0.5)]
         notes.append("fewer than two directions a bit: all that is missing of r@1 is counted")

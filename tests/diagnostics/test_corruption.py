@@ -362,6 +362,9 @@ def test_suspects_stand_by_the_mean_percentile_of_both_directions():
     assert suspects(ranked, k=2).tolist() == [0, 3]
     alone = Ranks(*(counts_of([0, 0], [0, 0], [0, 0]) for _ in range(2)), np.zeros(2, dtype=np.int64))
     assert suspects(alone).tolist() == [0, 1]
+    # All of one candidate is worse than three of four.
+    uneven = Ranks(*(counts_of([3, 1], [0, 0], [4, 1]) for _ in range(2)), np.arange(2))
+    assert suspects(uneven).tolist() == [1, 0]
     many = ranks(claimed(0.1, n=60)[0])
     assert len(suspects(many)) == 20
 

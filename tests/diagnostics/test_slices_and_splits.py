@@ -23,6 +23,10 @@ def test_a_slice_that_is_not_matched_shows_though_the_whole_is_well():
     assert [m.name for m in found] == ["slice_discrimination (lost)", "slice_discrimination (rest)"]
     assert found[0].high < 0.7
     assert found[1].low > 0.9
+    few_first = {"few": np.arange(300) < 9, "lost": rows, "rest": ~rows}
+    assert slice_discrimination(ranks(Embeddings(x, y)), few_first) == found
+    spread = [m.name for m in slice_spread(Embeddings(x, y), few_first)]
+    assert spread == [f"slice_spread_{m} ({s})" for m in ("image", "text") for s in ("lost", "rest")]
 
 
 @pytest.mark.parametrize("cone", [0.0, 12.0])
@@ -130,8 +134,9 @@ def test_a_slice_is_measured_against_all_candidates_and_says_so():
 
 def test_no_spread_at_all_is_said_of_each_modality():
     same = np.ones((40, 4), dtype=np.float32)
-    found = slice_spread(Embeddings(same, sides(n=40, width=3)[0]), {"most": np.arange(40) < 35})
-    assert [m.value is None for m in found] == [True, False]
+    inside = {"most": np.arange(40) < 35, "all": np.arange(40) < 40}
+    found = slice_spread(Embeddings(same, sides(n=40, width=3)[0]), inside)
+    assert [m.value is None for m in found] == [True, True, False, False]
     assert found[0].notes == ("no two items of this modality are apart",)
     assert found[0].n == 35
 

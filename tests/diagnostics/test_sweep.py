@@ -3,7 +3,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from mmaudit.diagnostics import _screen, _sweep
+from mmaudit.diagnostics import _screen, _sweep, device_ranks
 from mmaudit.diagnostics.retrieval import DEPTH, nested_ranks, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.seeds import generator
@@ -107,6 +107,37 @@ def close(n=200, d=512, step=3e-8):
     y[1::2] = y[::2] * (1 + step * rng.normal(size=(n // 2, d)))
     x[1::2] = x[::2]
     return Embeddings(x.astype(np.float32), y.astype(np.float32))
+
+
+def long_candidates(n=40):
+    """Pairs of rows of length one and a few of a thousand, whose similarities differ by 1e-10 from the own.
+
+    That is level where the longer of the two candidates sets the scale, and above where it does not.
+    """
+    step = 2.0**-43
+    x, y = (np.zeros((n, 4), dtype=np.float32) for _ in range(2))
+    for side, other in ((x, y), (y, x)):
+        side[:, 0] = 1
+        other[:, 1] = step * np.arange(n)
+    for side, at in ((x, 1), (y, 2)):
+        side[at::8, 1] = 1000.0
+    return Embeddings(x, y, similarity="dot")
+
+
+@pytest.mark.parametrize("block", [7, 1024])
+@pytest.mark.parametrize("way", ["listed", "whole", "float64"])
+def test_the_longer_candidate_sets_the_scale_of_what_is_level(way, block, monkeypatch):
+    if way == "whole":
+        monkeypatch.setattr(_screen, "IN_DOUBT", 0.0)
+        monkeypatch.setattr(_screen, "_SPARSE", 0.0)
+    elif way == "float64":
+        monkeypatch.setattr(_screen, "error_bound", lambda width: np.inf)
+    embeddings = long_candidates()
+    for side in (embeddings, embeddings.swapped()):
+        expected = dense(side, np.arange(40))
+        assert all(counts["ties"].any() and counts["better"].any() for counts in expected)
+        same(ranks(side, block=block), expected)
+        same(device_ranks(side.x, side.y, similarity="dot", block=block), expected)
 
 
 def test_what_float32_cannot_tell_is_told_by_float64():
