@@ -162,7 +162,7 @@ def v_information(
         scored, chosen_on = part == fold, part == (fold + 1) % folds
         trials = _gains(matrix, labels, classes, ~scored & ~chosen_on, chosen_on, _STRENGTHS)
         strength = _STRENGTHS[int(np.argmax(trials.mean(axis=1)))]
-        gain[scored] = _gains(matrix, labels, classes, ~scored, scored, (strength,))[0]
+        (gain[scored],) = _gains(matrix, labels, classes, ~scored, scored, (strength,))
     entropy = -float(np.log(np.bincount(labels) / n)[labels].mean())
     return inference.mean(
         name,

@@ -3,6 +3,8 @@
 The nulls are what an encoder scores that has nothing to say, worked out here and not read off the code.
 """
 
+import dataclasses
+import importlib
 import inspect
 import math
 
@@ -180,6 +182,16 @@ LEAST = {
     "mi_proxy": (2, lambda e: d.mi_proxy(e.x, np.arange(len(e)), draws=1)[0]),
     "idle_dimensions": (1, d.idle_dimensions),
 }
+
+
+def test_records_of_arrays_are_equal_to_themselves_alone():
+    """Whether two arrays are equal has no single answer, so such records are compared and kept as objects."""
+    for name in ("retrieval", "principal", "_screen"):
+        module = importlib.import_module(f"mmaudit.diagnostics.{name}")
+        for thing in vars(module).values():
+            if dataclasses.is_dataclass(thing) and thing.__module__ == module.__name__:
+                assert thing.__dataclass_params__.frozen, thing
+                assert not thing.__dataclass_params__.eq, thing
 
 
 DEFAULTS = {
