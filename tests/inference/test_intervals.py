@@ -462,3 +462,10 @@ def test_canonical_order_is_that_of_the_bytes_side_by_side():
     assert inference.canonical_order(np.array([3.0, 1.0, 2.0, 1.0])).tolist() == [1, 3, 2, 0]
     cube = np.arange(12.0).reshape(3, 2, 2)[::-1]
     assert inference.canonical_order(cube).tolist() == [2, 1, 0]
+
+
+def test_items_that_differ_by_little_are_sorted_by_that_little():
+    """Else their order would be the one they came in."""
+    table = np.array([[3e-30, 1.0], [1e-30, 1.0], [2e-30, 1.0]])
+    assert inference.canonical_order(table).tolist() == [1, 2, 0]
+    assert inference.canonical_order(table[::-1]).tolist() == [1, 0, 2]
