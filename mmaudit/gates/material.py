@@ -284,4 +284,4 @@ def _flat(modality: str, items: Any) -> npt.NDArray[np.float64]:
 
 
 def _codes(names: npt.NDArray[np.str_] | None) -> IntArray | None:
-    return None if names is None else np.unique(names, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return None if names is None else np.unique(names, return_inverse=True)[1].ravel().astype(np.int64)
