@@ -261,3 +261,18 @@ def test_settings_of_ridge_cca_at_their_bounds(wrong):
     assert d.ridge_cca(Embeddings(np.zeros((5, 0)), np.zeros((5, 0)))).notes == (
         "2 pairs of 1 dimension are needed, got 5 of 0",
     )
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_ridge_cca_of_sides_that_span_unlike_many_dimensions(swapped):
+    """Three correlations there are, whichever side has no more, and the mean over eight counts five zeros."""
+    rng = np.random.default_rng(4)
+    x = np.hstack([rng.normal(size=(50, 3)), np.zeros((50, 7))])
+    e = Embeddings(x, x @ rng.normal(size=(10, 10)) + rng.normal(size=(50, 10)))
+    e = e.swapped() if swapped else e
+    a, b = (z - z.mean(axis=0) for z in (unit_rows(e.x), unit_rows(e.y)))
+    roots = [np.linalg.inv(sqrtm(z.T @ z / 50 + 1e-3 * np.eye(10))).real for z in (a, b)]
+    singular = np.linalg.svd(roots[0] @ (a.T @ b / 50) @ roots[1], compute_uv=False)
+    assert singular[2] > 0.1 > 1e-6 > singular[3]
+    assert d.ridge_cca(e).value == pytest.approx(singular[:3].sum() / 8, rel=1e-6)
+    assert d.ridge_cca(e, top=2).value == pytest.approx(singular[:2].mean(), rel=1e-6)
