@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--stage", choices=("development", "evaluation"), default="evaluation")
     parser.add_argument("--seeds", type=int, default=8, help="seeds of each mechanism and severity")
-    parser.add_argument("--healthy", type=int, default=100, help="healthy models")
+    parser.add_argument("--healthy", type=int, default=220, help="healthy models")
     parser.add_argument("--benign", type=int, default=8, help="seeds of each benign variant")
     parser.add_argument("--compounds", type=int, default=4, help="seeds of each compound and severity")
     parser.add_argument(

@@ -1,10 +1,16 @@
 """Diagnostics: pure functions of arrays, one family a file, each returning :class:`Measurement` objects."""
 
 from mmaudit.diagnostics._arrays import per_side
-from mmaudit.diagnostics.correlation import canonical_correlations, linear_cka, ridge_cca
+from mmaudit.diagnostics.correlation import (
+    canonical_correlations,
+    linear_cka,
+    pointwise_information,
+    ridge_cca,
+)
 from mmaudit.diagnostics.corruption import (
     early_loss_separation,
     exchangeability,
+    mismatch_scores,
     mispairing_rate,
     pair_losses,
     suspects,
@@ -89,6 +95,7 @@ __all__ = [
     "mean_recall",
     "median_rank",
     "mi_proxy",
+    "mismatch_scores",
     "mispairing_rate",
     "modality_gap",
     "movement_ratio",
@@ -100,6 +107,7 @@ __all__ = [
     "pair_discrimination",
     "pair_losses",
     "per_side",
+    "pointwise_information",
     "rank_asymmetry",
     "rank_share",
     "rankme",

@@ -9,6 +9,7 @@ from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray
 from mmaudit.diagnostics._softmax import log_normalisers
 from mmaudit.diagnostics._sweep import Mask
+from mmaudit.diagnostics.correlation import pointwise_information
 from mmaudit.diagnostics.retrieval import Counts, Ranks, group_codes
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
@@ -17,12 +18,15 @@ from mmaudit.measurement import Measurement
 __all__ = [
     "early_loss_separation",
     "exchangeability",
+    "mismatch_scores",
     "mispairing_rate",
     "pair_losses",
     "suspects",
     "tail_excess",
 ]
 
+PER_DIMENSION = 10
+"""Pairs for each dimension that make a Gaussian of them worth more than their losses."""
 EDGES = np.array([0.0, *np.geomspace(0.01, 1.0, 10)])
 """Where the places of a gallery are cut into bins. The first holds what a good encoder finds."""
 ROUNDS = 3
@@ -130,6 +134,19 @@ def pair_losses(
     return np.maximum(losses, 0.0)
 
 
+def mismatch_scores(embeddings: Embeddings, groups: npt.ArrayLike | None = None) -> FloatArray:
+    """Return how little the sides of each pair look like one item, (n,) float64 in nats.
+
+    Where there are :data:`PER_DIMENSION` pairs for each dimension of both modalities, the negative of
+    :func:`~mmaudit.diagnostics.pointwise_information`, which tells *hard* mismatches from right pairs far
+    better than a loss does; :func:`pair_losses` where there are fewer. All pairs are treated alike, so
+    exchangeable pairs have exchangeable scores.
+    """
+    if len(embeddings) >= PER_DIMENSION * (embeddings.x.shape[1] + embeddings.y.shape[1]):
+        return -pointwise_information(embeddings)
+    return pair_losses(embeddings, groups)
+
+
 def tail_excess(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float = 0.95) -> Measurement:
     """Measure the share of claimed pairs whose loss exceeds the trusted pairs' 99 % quantile.
 
@@ -153,32 +170,33 @@ def tail_excess(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float
     )
 
 
-def exchangeability(losses: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float = 0.95) -> Measurement:
+def exchangeability(scores: npt.ArrayLike, trusted: npt.ArrayLike, confidence: float = 0.95) -> Measurement:
     """Return the probability of so heavy a tail, or a heavier, if claimed pairs were like the trusted.
 
-    The tail is that of :func:`tail_excess`. When all losses are exchangeable, the number of the m claimed
-    ones beyond the j-th of t trusted ones is beta-binomial with parameters (m, t + 1 − j, j), whatever their
-    distribution (Wilks 1942): the probability is exact, and small for *hard* mismatches long before their
-    share is known well. It presumes that the trusted pairs were drawn as the claimed ones were.
+    ``scores`` (n,) are :func:`mismatch_scores` or losses, larger for worse pairs. The tail is cut where that
+    of :func:`tail_excess` is. When all scores are exchangeable, the number of the m claimed ones beyond the
+    j-th of t trusted ones is beta-binomial with parameters (m, t + 1 − j, j), whatever their distribution
+    (Wilks 1942): the probability is exact, and small for *hard* mismatches long before their share is known
+    well. It presumes that the trusted pairs were drawn as the claimed ones were.
     """
     name = "exchangeability"
-    loss, known, reason = _two_kinds(losses, trusted)
+    score, known, reason = _two_kinds(scores, trusted)
     if reason is not None:
-        return inference.undefined(name, reason, len(loss), confidence=confidence, unit="probability")
-    threshold, null = _tail_threshold(loss[known])
-    count, t = int(np.count_nonzero(loss[~known] > threshold)), int(known.sum())
+        return inference.undefined(name, reason, len(score), confidence=confidence, unit="probability")
+    threshold, null = _tail_threshold(score[known])
+    count, t = int(np.count_nonzero(score[~known] > threshold)), int(known.sum())
     beyond = round(null * (t + 1))
     # Summed from the far end: one less the rest would lose a small probability.
-    tail = np.arange(count, len(loss) - t + 1)
+    tail = np.arange(count, len(score) - t + 1)
     return inference.exact(
         name,
-        min(1.0, math.fsum(_beta_binomial(tail, len(loss) - t, beyond, t + 1 - beyond))),
-        len(loss) - t,
+        min(1.0, math.fsum(_beta_binomial(tail, len(score) - t, beyond, t + 1 - beyond))),
+        len(score) - t,
         confidence=confidence,
         unit="probability",
         direction="higher is better",
         method="exact beta-binomial tail (Wilks 1942)",
-        notes=(f"{count} of {len(loss) - t} claimed pairs are beyond the threshold of {t} trusted ones",),
+        notes=(f"{count} of {len(score) - t} claimed pairs are beyond the threshold of {t} trusted ones",),
     )
 
 

@@ -1,5 +1,6 @@
 """Dimensional collapse that costs something: directions lie idle while retrieval is short of them."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,13 +8,13 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
-from mmaudit.diagnostics.principal import principal
+from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.diagnostics.retrieval import group_codes, ranks
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 from mmaudit.seeds import generator
 
-__all__ = ["IDLE", "LIVE", "idle_dimensions"]
+__all__ = ["IDLE", "LIVE", "STEPS", "idle_dimensions"]
 
 LIVE = 2e-4
 """A direction is idle whose singular value is below this share of the largest. Spectra that fall as 1/k stay
@@ -23,6 +24,8 @@ IDLE = 0.05
 """Share of idle directions that is let pass: where there are about as many items as dimensions, the last few
 singular values of any embedding come close to zero."""
 ITEMS = 2000
+STEPS = 2.0
+"""Steps down whose mean loss is taken: two have more power than one, and overstate the first by little."""
 ENOUGH = 0.3
 """Share of the queries that must succeed for a loss of one in twenty to show."""
 
@@ -35,8 +38,10 @@ def idle_dimensions(
     Dimensional collapse (Jing et al. 2022): the centred embeddings span L directions where their items and
     their width allow P. That alone harms nobody; it harms where each direction still counts. While most
     queries succeed, retrieval is concave in the logarithm of the directions used, so going from L to P brings
-    less than going from L down by the same factor costs. That is what is measured: the loss with L · L/P
-    directions, or with half where more than half lie idle. It is read at the least depth (1, 5 or 10) at
+    less than going from L down by the same factor costs, and no later step down costs less than the first.
+    That is what is measured: the loss of a step to L · L/P directions, or to half where more than half lie
+    idle, as the mean of :data:`STEPS` steps or as many as do not leave less than half. One step from nearly
+    all of P changes too few queries to be told from chance. It is read at the least depth (1, 5 or 10) at
     which :data:`ENOUGH` of the queries succeed, because where nothing is left there is nothing to lose; and
     where fewer than two directions are used for each of the log2 n bits that tell n items apart, all that is
     missing of r@1 is taken for what the idle ones are worth.
@@ -53,13 +58,13 @@ def idle_dimensions(
     part = embeddings.take(rows)
     group = group_codes(groups, len(embeddings))[rows]
     most = len(np.unique(group))
-    sides, notes, fewest = [], [], most
-    for z, modality in zip(part.scored, part.modalities, strict=True):
-        kept, live, possible = _fewer(unit_rows(z), most)
-        sides.append(z if kept is None else kept)
-        if kept is not None:
-            fewest = min(fewest, live)
-            notes.append(f"{modality} embeddings use {live} of {possible} possible directions")
+    found = [_use(unit_rows(z), most) for z in part.scored]
+    idle = [used for used in found if used.idle]
+    notes = [
+        f"{modality} embeddings use {used.live} of {used.possible} possible directions"
+        for used, modality in zip(found, part.modalities, strict=True)
+        if used.idle
+    ]
     if not notes:
         return inference.exact(
             "idle_dimensions",
@@ -72,15 +77,24 @@ def idle_dimensions(
         )
     now = ranks(part, group)
     k = next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
-    if fewest < 2 * math.log2(most):
+    if min(used.live for used in idle) < 2 * math.log2(most):
         k, before, after = 1, np.ones(len(part)), now.mean_hits(1)
         interactions = [now.rivalry(1, -0.5, -0.5)]
         notes.append("fewer than two directions a bit: all that is missing of r@1 is counted")
     else:
-        x, y = (side.astype(np.float32) for side in sides)
-        fewer = ranks(Embeddings(x, y, part.modalities, part.similarity), group)
-        before, after = now.mean_hits(k), fewer.mean_hits(k)
-        interactions = [now.rivalry(k, 0.5, 0.5), fewer.rivalry(k, -0.5, -0.5)]
+        steps = min(STEPS, *(math.log(0.5) / math.log(used.step) for used in idle))
+        x, y = (
+            used.directions.keep(round(used.live * used.step**steps)) if used.idle else z
+            for used, z in zip(found, part.scored, strict=True)
+        )
+        fewer = ranks(
+            Embeddings(x.astype(np.float32), y.astype(np.float32), part.modalities, part.similarity), group
+        )
+        before, after = now.mean_hits(k) / steps, fewer.mean_hits(k) / steps
+        interactions = [
+            now.rivalry(k, 0.5 / steps, 0.5 / steps),
+            fewer.rivalry(k, -0.5 / steps, -0.5 / steps),
+        ]
     if (reason := now.too_few(k)) is not None:
         return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")
     query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
@@ -98,18 +112,32 @@ def idle_dimensions(
     )
 
 
-def _fewer(units: FloatArray, groups: int) -> tuple[FloatArray | None, int, int]:
-    """Return ``units`` (n, d) on fewer of their live directions, ``None`` if few are idle; how many live,
-    of how many that the distinct items and the width allow.
-    """
+@dataclasses.dataclass(frozen=True)
+class _Use:
+    """The principal ``directions`` of one side: how many are ``live``, of how many that are ``possible``."""
+
+    directions: Principal
+    live: int
+    possible: int
+
+    @property
+    def idle(self) -> bool:
+        return self.live < (1 - IDLE) * self.possible
+
+    @property
+    def step(self) -> float:
+        """The factor of one step down."""
+        return max(0.5, self.live / self.possible)
+
+
+def _use(units: FloatArray, groups: int) -> _Use:
+    """Return how ``units`` (n, d), items of so many relevance groups, use their directions."""
     directions = principal(units)
     singular = directions.singular
     spread = len(singular) and singular[0] > RESOLUTION
     live = int(np.count_nonzero(singular > LIVE * singular[0])) if spread else 0
-    possible = min(groups - 1, _distinct(units) - 1, units.shape[1])
-    if live >= (1 - IDLE) * possible:
-        return None, live, possible
-    return directions.keep(round(live * max(0.5, live / possible))), live, possible
+    # Neither more than the distinct items and groups of items allow, nor than the width.
+    return _Use(directions, live, min(groups - 1, _distinct(units) - 1, units.shape[1]))
 
 
 def _distinct(units: FloatArray) -> int:

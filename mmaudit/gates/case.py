@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.diagnostics import Ranks, pair_losses, ranks
+from mmaudit.diagnostics import Ranks, mismatch_scores, pair_losses, ranks
 from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import Embeddings, Similarity, unit_rows
 from mmaudit.gates.edits import Edits
@@ -99,6 +99,11 @@ class Case:
     def pair_losses(self) -> npt.NDArray[np.float64]:
         """The loss of every claimed pair in the audited gallery, (n,) in nats."""
         return pair_losses(self.embeddings, self.groups)
+
+    @functools.cached_property
+    def mismatch_scores(self) -> npt.NDArray[np.float64]:
+        """How little the sides of every claimed pair look like one item, (n,) in nats."""
+        return mismatch_scores(self.embeddings, self.groups)
 
     @functools.cached_property
     def directions(self) -> tuple[Principal, Principal]:

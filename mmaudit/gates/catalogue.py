@@ -165,7 +165,7 @@ def _tail(case: Case) -> Measured:
 
 def _exchangeability(case: Case) -> Measured:
     assert case.trusted is not None
-    return [d.exchangeability(case.pair_losses, case.trusted)]
+    return [d.exchangeability(case.mismatch_scores, case.trusted)]
 
 
 def _gradients(case: Case) -> Measured:
@@ -484,7 +484,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="exchangeability",
         failure="corruption",
-        question="How probable is so heavy a tail of losses if the claimed pairs are like the trusted ones?",
+        question="How probable are so many odd pairs if the claimed ones are like the trusted ones?",
         measure=_exchangeability,
         needs=("trusted",),
         reference_limit=reference_limits.EXCHANGEABILITY,

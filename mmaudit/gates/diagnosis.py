@@ -110,7 +110,10 @@ def _above_null(outcome: Outcome) -> bool:
 
 
 def _improbable(outcome: Outcome) -> bool:
-    return any(m.value is not None and m.value <= ALPHA for m in _measurements(outcome))
+    """A measured probability is below the gate's own limit, or below :data:`ALPHA` where it has none."""
+    limit = outcome.limit
+    low = ALPHA if limit is None or limit.low is None else limit.low
+    return any(m.value is not None and m.value < low for m in _measurements(outcome))
 
 
 def _one_beyond(outcome: Outcome) -> bool:
@@ -200,7 +203,7 @@ _RULES = (
     _Rule(
         failure="corruption",
         check="exchangeability",
-        null="claimed pairs have the losses of trusted ones drawn as they were",
+        null="claimed pairs are like trusted ones drawn as they were",
         misses="pairs exchanged for near ones",
         holds=_improbable,
     ),

@@ -48,8 +48,8 @@ MOVEMENT_RATIO = _reference(
 )
 EXCHANGEABILITY = _reference(
     "distinguishability: in the standard world trusted pairs are drawn as the claimed ones are, so a healthy "
-    "reference aligner falls below once in a thousand audits, exactly",
-    low=0.001,
+    "reference aligner falls below once in five thousand audits, exactly",
+    low=0.0002,
 )
 TWIN_VARIANCE = _reference(
     "beyond 5 SD of healthy reference aligners (benchmarks/healthy_ranges.py); a text encoder that has a "

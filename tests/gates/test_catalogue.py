@@ -290,7 +290,7 @@ LIMITS = {
     ("matched_negative_drop", "field"): (None, 0.05),
     ("mispairing_rate", "field"): (None, 0.05),
     ("tail_excess", "field"): (None, 0.05),
-    ("exchangeability", "reference"): (0.001, None),
+    ("exchangeability", "reference"): (0.0002, None),
     ("separation", "field"): (0.05, None),
     ("effective_rank", "field"): (0.5, None),
     ("idle_dimensions", "field"): (None, 0.02),

@@ -287,7 +287,7 @@ def test_a_diagnosis_of_nothing_says_that_nothing_was_looked_at():
 
 
 @pytest.mark.parametrize(
-    "check", ["norm_leak", "rank_asymmetry", "twin_accuracy", "separation", "mean_cosine", "exchangeability"]
+    "check", ["norm_leak", "rank_asymmetry", "twin_accuracy", "separation", "mean_cosine"]
 )
 @pytest.mark.parametrize(("times", "there"), [(0.5, True), (1.0, True), (1.001, False)])
 def test_every_rule_holds_at_its_level(monkeypatch, check, times, there):
@@ -308,3 +308,11 @@ def test_both_modalities_must_break_the_limit_of_a_collapse_and_an_undefined_one
     assert found(replaced=(outcome("separation", low, gone),)).failures == ()
     assert found(replaced=(outcome("separation", low, low),)).failures == ("collapse",)
     assert found(replaced=(outcome("separation", low),)).failures == ("collapse",)
+
+
+@pytest.mark.parametrize(("low", "level"), [(0.01, 0.01), (0.0001, 0.0001), (None, ALPHA)])
+def test_odd_pairs_are_corruption_below_the_limit_of_their_gate(low, level):
+    limit = None if low is None else Limit(low=low, kind="user", rationale="mine")
+    for p, failures in ((0.999 * level, ("corruption",)), (level, ()), (0.5, ())):
+        odd = dataclasses.replace(outcome("exchangeability", exact("exchangeability", p, 400)), limit=limit)
+        assert found(replaced=(odd,)).failures == failures

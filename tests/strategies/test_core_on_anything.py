@@ -33,9 +33,9 @@ def by_ranks(measure):
     return lambda e, codes: measure(d.ranks(e))
 
 
-def losses(measure):
+def scored(score, measure):
     def run(e, codes):
-        return measure(d.pair_losses(e), np.arange(len(e)) % 2 == 0)
+        return measure(score(e), np.arange(len(e)) % 2 == 0)
 
     return run
 
@@ -68,8 +68,9 @@ EVERY = {
     "symmetry_gap": by_ranks(d.symmetry_gap),
     "mispairing_rate": by_ranks(d.mispairing_rate),
     "counterfactual_drop": by_ranks(lambda found: d.counterfactual_drop(found, found)),
-    "tail_excess": losses(d.tail_excess),
-    "exchangeability": losses(d.exchangeability),
+    "tail_excess": scored(d.pair_losses, d.tail_excess),
+    "exchangeability": scored(d.mismatch_scores, d.exchangeability),
+    "exchangeable information": scored(d.pointwise_information, d.exchangeability),
     "twin_accuracy": twins,
     "idle_dimensions": lambda e, codes: d.idle_dimensions(e),
     "blind_baseline": lambda e, codes: d.blind_baseline(codes),
