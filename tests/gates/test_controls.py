@@ -93,6 +93,8 @@ def test_twins_carry_a_code_that_both_sides_share_and_all_codes_occur(severity):
     codes = [side[:, WIDTH:] for side in (marked.x, marked.y)]
     assert np.array_equal(*codes)
     assert codes[0].shape == (N, MARK_CODES)
+    drawn = generator(1, "damage").integers(0, 16, size=N)
+    assert np.array_equal(codes[0].argmax(axis=1), drawn)
     assert np.array_equal(codes[0].sum(axis=1), np.full(N, np.float32(severity)))
     assert (codes[0].sum(axis=0) > 0).all()
     before, after = (d.twin_accuracy(t.x, t.y, 4).value for t in (case.twins, marked))
@@ -103,11 +105,14 @@ def test_a_redrawn_code_is_shared_as_audited_and_not_once_redrawn():
     case = plain(redrawn=(Embeddings(*rows(3)), Embeddings(*rows(4))))
     marked = planted("counterfactual_drop", case, 0.5)
     shared = marked.x[:, WIDTH:]
+    rng = generator(1, "damage")
+    assert np.array_equal(shared.argmax(axis=1), rng.integers(0, 16, size=N))
     assert np.array_equal(shared, marked.y[:, WIDTH:])
     assert (shared.sum(axis=0) > 0).all()
     assert shared.shape[1] == MARK_CODES
     for again in marked.redrawn:
         first, second = (side[:, WIDTH:].argmax(axis=1) for side in (again.x, again.y))
+        assert np.array_equal([first, second], rng.integers(0, 16, size=(2, N)))
         assert 0 < np.mean(first == second) < 0.2
         assert len(set(first)) == len(set(second)) == MARK_CODES
 
