@@ -295,6 +295,8 @@ def test_the_worst_measurement_decides_and_the_others_are_kept():
     assert inside.measurement.name == "b"
     gone = inference.undefined("gone", "why")
     assert judged([around(0.1), gone], limit(high=0.4)).reason == "gone is undefined: why"
+    more = inference.undefined("gone", "why", notes=("mine", "too"))
+    assert judged([more], limit(high=0.4)).reason == "gone is undefined: why"
     unsaid = dataclasses.replace(gone, notes=())
     assert judged([unsaid], limit(high=0.4)).reason == "gone is undefined: no reason was given"
 
