@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.linalg import sqrtm, subspace_angles
+from scipy.linalg import hadamard, sqrtm, subspace_angles
 
 from mmaudit import diagnostics as d
 from mmaudit import inference
@@ -276,3 +276,12 @@ def test_ridge_cca_of_sides_that_span_unlike_many_dimensions(swapped):
     assert singular[2] > 0.1 > 1e-6 > singular[3]
     assert d.ridge_cca(e).value == pytest.approx(singular[:3].sum() / 8, rel=1e-6)
     assert d.ridge_cca(e, top=2).value == pytest.approx(singular[:2].mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2])
+def test_columns_that_are_orthogonal_have_no_correlation_and_no_square_root_of_a_rounding(shared):
+    """Of a Hadamard matrix: what is not shared correlates exactly not at all, but for rounding."""
+    columns = hadamard(32)[:, 1:]
+    x, y = columns[:, :6], columns[:, 6 - shared : 12 - shared]
+    m = d.ridge_cca(Embeddings(x, y), ridge=1e-9, top=6)
+    assert m.value == pytest.approx(shared / 6, abs=1e-6)

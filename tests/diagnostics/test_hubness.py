@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -181,3 +183,21 @@ def test_candidates_that_may_be_near_are_listed_unless_they_are_many():
         assert (found is not None) == there
         if found is not None:
             assert found[1].tolist() == list(range(16))
+
+
+@pytest.mark.parametrize("kind", ["plain", "empty"])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_counts_taken_in_float64_whole_are_those_of_a_dense_matrix(kind, similarity, monkeypatch):
+    """Also of queries without a length, which no candidate is nearer to than any other."""
+    module = importlib.import_module("mmaudit.diagnostics.hubness")
+    monkeypatch.setattr(module, "error_bound", lambda width: 1.0)  # so large that all are in doubt
+    base = _pairs(60, 4)
+    x, y = base.x.copy(), base.y.copy()
+    if kind == "empty":
+        x[::5], y[::7] = 0, 0
+    e = Embeddings(x, y, similarity=similarity)
+    first, second = e.scored
+    for k in (1, 6):
+        found = d.neighbour_counts(e, k=k, block=13)
+        np.testing.assert_allclose(found[0], dense_counts(second, first, k), rtol=1e-12)
+        np.testing.assert_allclose(found[1], dense_counts(first, second, k), rtol=1e-12)
