@@ -315,3 +315,19 @@ def test_one_split_is_none(names, there):
     rows = np.arange(60)
     pairs = Pairs(inputs={"image": rows, "text": rows}, splits=np.array(names))
     assert (Auditor(table(), pairs).material.lacks(("splits",)) is None) == there
+
+
+def test_what_is_encoded_is_kept_and_what_is_given_is_not(tmp_path):
+    calls = []
+    rows = np.arange(100)
+    pairs = Pairs(inputs={"image": rows, "text": rows})
+    settings = Settings(cache=str(tmp_path))
+    known = dataclasses.replace(recording(calls), fingerprint="weights and code")
+    first = Auditor(known, pairs, settings).material.served()
+    assert len(calls) == 8
+    second = Auditor(known, pairs, settings).material.served()
+    assert len(calls) == 8
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    (empty := tmp_path / "given").mkdir()
+    Auditor(table(), settings=Settings(cache=str(empty))).material.served()
+    assert [path for path in empty.rglob("*") if path.is_file()] == []
