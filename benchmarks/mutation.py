@@ -5,10 +5,11 @@
 
 The mutants are those of cosmic-ray (`pip install -e '.[mutation]'`): a copy of one module with one small
 error in it. Taken are the operators of :data:`OPERATORS`, each place and way one mutant; left out are
-annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, and how much is
-done at a time (:data:`PORTIONS`), on which no result may depend. A mutant is killed if a test of its target
-fails, errs or does not end in time. The sample is drawn at random and by seed; the share killed comes with a
-Wilson interval, survivors with their line.
+annotations, ``assert``, ``raise`` with its text, ``__all__``, what only type checkers read, whether a record
+is made by keywords and a ``zip`` is strict, how much is done at a time or by which of two exact ways
+(:data:`PORTIONS`), on which no result may depend, and what stays the same program (1e36 + 1 is 1e36 in
+floating point). A mutant is killed if a test of its target fails, errs or does not end in time. The sample is
+drawn at random and by seed; the share killed comes with a Wilson interval, survivors with their line.
 
 What makes it affordable: a server imports the libraries once and forks a process a mutant, which meets the
 mutant in place of the module. Coverage, taken once, says which tests run a line, themselves or in a fixture;
@@ -84,10 +85,12 @@ OPERATORS = (
 sign or ``not`` dropped, a condition negated, a number changed by one, a loop left out. Operators are not
 exchanged for any other: most of those mutants die of a TypeError and say nothing of the tests."""
 PORTIONS = {
-    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "held", "turns",
+    "_TASK_BYTES", "_SMALL", "CACHED", "_SPARSE", "IN_DOUBT", "_LISTED", "_TRIED", "_FEW", "_FIRST",
+    "_PARTS", "turns", "task_rows", "threads", "single", "plain",
 }  # fmt: skip
-"""What is assigned to these says how much is done at a time, or by which of two exact ways; so do arguments
-of ``blocks`` and ``each`` and the default of ``block``. Tests hold that no count follows from it."""
+"""What is assigned to these says how much is done at a time, by how many threads, or whether float32 is asked
+before float64; so do conditions that mention one, arguments of ``blocks`` and ``each`` and the default of
+``block``. No result may depend on any of them: tests hold those of all ways equal."""
 Place = tuple[int, int]
 """Line, from 1, and column, from 0."""
 Span = tuple[Place, Place]
@@ -165,7 +168,6 @@ def sampled(server: Any, target: str, size: int, seed: int) -> None:
     if isinstance(reach, str):
         raise SystemExit(f"the tests of {target} fail without a mutant, mend them first: {reach}")
     every = [mutant for path in sorted((ROOT / package).glob("*.py")) for mutant in mutants(path)]
-    limit = 60.0 + 3.0 * sum(reach.seconds.values())
     killers: dict[str, int] = {}
     killed = []
     for place in generator(seed, "mutation", target).permutation(len(every))[:size]:
@@ -173,6 +175,7 @@ def sampled(server: Any, target: str, size: int, seed: int) -> None:
         reaching = reach.of(mutant)
         order = sorted(reaching, key=lambda t: (-min(killers.get(t, 0), 3), reach.seconds[t], t))
         changed = str(mutant.path), mutated(mutant)
+        limit = 60.0 + 3.0 * sum(reach.seconds[test] for test in order)
         killer = answer(server, noticed, *changed, order, limit=limit) if order else None
         if killer is not None:
             killers[killer] = killers.get(killer, 0) + 1
@@ -194,13 +197,17 @@ def mutants(path: Path) -> Iterator[Mutant]:
     lines, tree = source.splitlines(), ast.parse(source)
     hidden, sums = left_out(tree), between_operands(tree)
     nodes = list(ast_nodes(get_ast(source)))
+    same = ast.dump(tree)
     for name in OPERATORS:
         operator = get_operator(name)()
         places = [at for node in nodes for at, _ in operator.mutation_positions(node)]
         for occurrence, at in enumerate(places):
             marker = "BinaryOperator" in name and not within(at, sums)
-            if not marker and not within(at, hidden):
-                yield Mutant(path, name, occurrence, at[0], lines[at[0] - 1].strip())
+            if marker or within(at, hidden):
+                continue
+            mutant = Mutant(path, name, occurrence, at[0], lines[at[0] - 1].strip())
+            if name != "core/NumberReplacer" or ast.dump(ast.parse(mutated(mutant))) != same:
+                yield mutant
 
 
 def left_out(tree: ast.AST) -> list[Span]:
@@ -215,12 +222,15 @@ def left_out(tree: ast.AST) -> list[Span]:
             found.append(node.returns)
         elif isinstance(node, ast.ClassDef):
             found += [keyword.value for keyword in node.keywords]
-        elif isinstance(node, ast.keyword) and node.arg == "strict":
+        elif isinstance(node, ast.keyword) and node.arg in ("strict", "kw_only"):
             found.append(node.value)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("blocks", "each"):
             found += node.args
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PORTIONS:
+        elif isinstance(node, ast.Assign) and portion(node.targets[0]):
             found.append(node.value)
+        elif isinstance(node, ast.If | ast.IfExp | ast.comprehension):
+            tests = node.ifs if isinstance(node, ast.comprehension) else [node.test]
+            found += [test for test in tests if any(map(portion, ast.walk(test)))]
         elif isinstance(node, ast.arguments):
             given = zip(reversed(node.args), reversed(node.defaults), strict=False)
             given = [*given, *zip(node.kwonlyargs, node.kw_defaults, strict=True)]
@@ -231,6 +241,11 @@ def left_out(tree: ast.AST) -> list[Span]:
             found.append(node)
     spanned: list[Any] = [node for node in found if node is not None]
     return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in spanned]
+
+
+def portion(node: ast.AST) -> bool:
+    """Return whether the node is a name, or an attribute of ``self`` or another, of :data:`PORTIONS`."""
+    return getattr(node, "attr", getattr(node, "id", None)) in PORTIONS
 
 
 def statement(tree: ast.AST, line: int) -> set[int]:

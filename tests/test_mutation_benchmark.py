@@ -93,3 +93,24 @@ def test_every_target_is_there(script):
         path = next(p for p in sorted((ROOT / package).glob("*.py")) if p.name != "__init__.py")
         assert next(script.mutants(path))
         assert all((ROOT / path).exists() for path in tests)
+
+
+WAYS = """
+_SPARSE = 1 / 32
+def f(pairs, share, n):
+    single = n < 7
+    if pairs.single and share > _SPARSE * 2:
+        return 1e36
+    kept = [one for one in pairs if one.single < 3]
+    return 2 if threads > 1 else kept
+"""
+
+
+def test_ways_that_no_result_depends_on_and_the_same_program_are_left_out(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    path = tmp_path / "source.py"
+    path.write_text(WAYS)
+    # What is returned under such a condition is looked at, but 1e36 and one more are one number.
+    assert {mutant.line for mutant in script.mutants(path)} == {8}
+    path.write_text(WAYS.replace("_SPARSE", "LIMIT").replace("single", "alone").replace("threads", "n"))
+    assert {mutant.line for mutant in script.mutants(path)} == {2, 4, 5, 7, 8}

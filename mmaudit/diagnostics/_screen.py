@@ -173,7 +173,7 @@ def sparse(
     if np.count_nonzero(hits) > _SPARSE * similarity.size:
         return False
     at = np.flatnonzero(hits)
-    value = similarity.reshape(-1)[at]
+    value = similarity.ravel()[at]
     listed = places(at, similarity.shape[1])
     for block, tally, low in zip(sides, tallies, lows, strict=True):
         query = listed[block.axis]

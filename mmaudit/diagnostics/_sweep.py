@@ -98,8 +98,7 @@ def operands(embeddings: Embeddings, threads: int = 1) -> tuple[Operand, Operand
     for z, norms in zip((embeddings.x, embeddings.y), raw, strict=True):
         filled = norms > 0
         factor = np.divide(1.0, norms, out=np.zeros(n), where=filled) if cosine else np.ones(n)
-        within = (norms > PLAIN[0]) & (norms < PLAIN[1])
-        plain = bool((within | ~filled).all()) if cosine else True
+        plain = not cosine or bool(((norms > PLAIN[0]) & (norms < PLAIN[1]) | ~filled).all())
         sides.append(Operand(z, np.arange(n), factor, filled.astype(np.float64) if cosine else norms, plain))
     return sides[0], sides[1], own * sides[0].factor * sides[1].factor
 
@@ -127,8 +126,8 @@ def sweep(
                 for tally, other in zip(sums, added, strict=True):
                     tally.merge(other)
 
-    held = max(1, _TASK_BYTES // (4 * width))
-    turns = -(-n // (held * threads))
+    task_rows = max(1, _TASK_BYTES // (4 * width))
+    turns = -(-n // (task_rows * threads))
     each(task, list(blocks(n, max(-(-n // max(1, turns * threads)), min(block, n), 1))), threads)
     for tally in itertools.chain.from_iterable(total):
         tally.reorder(order)
@@ -152,7 +151,7 @@ def _count(
 ) -> None:
     """Count everything that ``rows`` of x take part in."""
     scored = pairs.x.single(rows)
-    n, size = len(pairs.own[0]), min(block, len(scored))
+    n, size = len(pairs.x.at), min(block, len(scored))
     product, hits, certain = (
         np.empty(size * min(block, n), kind) for kind in (np.float32, np.bool_, np.bool_)
     )

@@ -13,6 +13,10 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 
+_PARTS = 512
+"""Lists of rivals that are kept before those of queries with more hits since are dropped."""
+
+
 class Block(NamedTuple):
     """Some rows of x against some of y; with ``axis`` 0 the rows are the queries, with 1 the columns are."""
 
@@ -107,7 +111,7 @@ class Tally:
         few = (self.better[query] <= self.depth) & (self.ties[query] <= self.depth)
         if few.any():
             self._rivals.append((query[few], candidate[few], tied[few]))
-            if len(self._rivals) > 512:
+            if len(self._rivals) > _PARTS:
                 self._prune()
 
     def _prune(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import blocks
-from mmaudit.diagnostics._screen import IN_DOUBT, TIE, error_bound
+from mmaudit.diagnostics._screen import IN_DOUBT, PLAIN, TIE, UNDERFLOW, error_bound
 from mmaudit.diagnostics.retrieval import DEPTH, Counts, Ranks, group_codes
 from mmaudit.embeddings import Similarity
 from mmaudit.errors import InputError
@@ -76,7 +76,7 @@ class _Device:
             raise InputError(f"the sides have shapes {shapes}; give one row a pair, of one width")
         self.device = device_of(x)
         self.n, width = (int(k) for k in x.shape)
-        if xp.zeros(1, dtype=xp.float64, device=self.device).dtype != xp.float64:
+        if xp.zeros((), dtype=xp.float64, device=self.device).dtype != xp.float64:
             raise InputError("this device computes without float64; switch it on (JAX: jax_enable_x64)")
         if not all(xp.isdtype(z.dtype, "real floating") for z in (x, y)):
             raise InputError(f"embeddings have dtypes {x.dtype} and {y.dtype}; expected floating point")
@@ -85,19 +85,22 @@ class _Device:
             raise InputError("embeddings hold NaN or infinity; mend the encoder or drop these items")
         squares = [self._dots(z, z) for z in self.z]
         raw = [xp.sqrt(s) for s in squares]
-        ones = xp.ones_like(raw[0])
+        own = self._dots(*self.z)
+        ones = xp.ones_like(own)
         if similarity == "cosine":
             self.factor = [xp.where(r > 0, 1.0 / xp.where(r > 0, r, ones), 0.0 * ones) for r in raw]
             self.norms = [xp.where(r > 0, ones, 0.0 * ones) for r in raw]
         else:
             self.factor, self.norms = [ones, ones], raw
-        self.own = self._dots(*self.z) * self.factor[0] * self.factor[1]
+        self.own = own * self.factor[0] * self.factor[1]
         self.error = error_bound(width)
         largest = [float(xp.max(norms)) if self.n else 0.0 for norms in self.norms]
-        within = all(bool(xp.all((r == 0) | ((r > 1e-18) & (r < 1e18)))) for r in raw)
-        self.single = bool(np.isfinite(self.error)) and within and largest[0] * largest[1] < 1e36
+        plain = all(bool(xp.all((r == 0) | ((r > PLAIN[0]) & (r < PLAIN[1])))) for r in raw)
+        self.single = bool(np.isfinite(self.error)) and plain and largest[0] * largest[1] < 1e36
         self.single = self.single and self._multiplies_in_float32()
-        self.margin = [self.norms[side] * (largest[1 - side] * (self.error + TIE)) + 1e-36 for side in (0, 1)]
+        self.margin = [
+            self.norms[side] * (largest[1 - side] * (self.error + TIE)) + UNDERFLOW for side in (0, 1)
+        ]
 
     def _multiplies_in_float32(self) -> bool:
         """Return whether products of the first rows err by no more than float32's may."""
@@ -106,7 +109,7 @@ class _Device:
             xp.matmul(self._scored(0, rows, dtype), xp.matrix_transpose(self._scored(1, rows, dtype)))
             for dtype in (xp.float32, xp.float64)
         )
-        may = self.error * self.norms[0][rows][:, None] * self.norms[1][rows][None, :] + 1e-36
+        may = self.error * self.norms[0][rows][:, None] * self.norms[1][rows][None, :] + UNDERFLOW
         return bool(xp.all(xp.abs(xp.astype(single, xp.float64) - double) <= may))
 
     def _dots(self, a: Array, b: Array) -> Array:

@@ -80,7 +80,7 @@ def idle_dimensions(
             method=f"no modality has more than {IDLE:.0%} idle directions",
         )
     now = ranks(part, group)
-    short = min(used.live for used in idle) < 2 * math.log2(max(2, most))
+    short = min(used.live for used in idle) < 2 * math.log2(most)
     k = 1 if short else next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
     if (reason := now.too_few(k)) is not None:
         return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")

@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.int64]
 def _codes(values: npt.NDArray[Any], axis: int | None = None) -> tuple[IntArray, int]:
     """Return each value's (or row's) number among the distinct ones, and how many there are."""
     distinct, inverse = np.unique(values, axis=axis, return_inverse=True)
-    return inverse.reshape(-1).astype(np.int64), len(distinct)
+    return inverse.ravel().astype(np.int64), len(distinct)
 
 
 def _factor(factor: npt.ArrayLike, n: int) -> tuple[IntArray, int]:
@@ -162,7 +162,7 @@ def v_information(
         scored, chosen_on = part == fold, part == (fold + 1) % folds
         trials = _gains(matrix, labels, classes, ~scored & ~chosen_on, chosen_on, _STRENGTHS)
         strength = _STRENGTHS[int(np.argmax(trials.mean(axis=1)))]
-        gain[scored] = _gains(matrix, labels, classes, ~scored, scored, (strength,))[0]
+        (gain[scored],) = _gains(matrix, labels, classes, ~scored, scored, (strength,))
     entropy = -float(np.log(np.bincount(labels) / n)[labels].mean())
     return inference.mean(
         name,

@@ -59,7 +59,7 @@ def categories(column: npt.ArrayLike) -> IntArray | str:
     renumbered = np.full(len(kept), UNKNOWN)
     renumbered[common] = np.arange(len(common))
     found = np.full(len(values), UNKNOWN, dtype=np.int64)
-    found[known] = renumbered[codes.reshape(-1)]
+    found[known] = renumbered[codes.ravel()]
     if np.count_nonzero(found >= 0) < KNOWN * len(found):
         return "its values are rare, or most are missing"
     return found

@@ -247,7 +247,7 @@ def _subset_hits(
     hits = np.zeros(len(better))
     sizes, which = np.unique(np.stack([candidates, drawn], axis=1), axis=0, return_inverse=True)
     for row, (total, subset) in enumerate(sizes):
-        members = np.flatnonzero(which.reshape(-1) == row)
+        members = np.flatnonzero(which.ravel() == row)
         ahead = _fewer_than(k, int(total), int(subset))
         cumulative = np.concatenate([[0.0], np.cumsum(ahead)])
         first = better[members]

@@ -24,11 +24,11 @@ def split_overlap(contents: npt.ArrayLike, splits: npt.ArrayLike, *, of: str = "
 
     ``contents`` and ``splits`` are (n,) codes: equal numbers are the same content, the same split.
     """
-    content = np.unique(np.asarray(contents), return_inverse=True)[1].reshape(-1)
-    split = np.unique(np.asarray(splits), return_inverse=True)[1].reshape(-1)
+    content = np.unique(np.asarray(contents), return_inverse=True)[1].ravel()
+    split = np.unique(np.asarray(splits), return_inverse=True)[1].ravel()
     name = f"split_overlap ({of})" if of else "split_overlap"
     held = np.unique(np.stack([content, split]), axis=1)
-    in_splits = np.bincount(held[0], minlength=int(content.max(initial=0)) + 1)
+    in_splits = np.bincount(held[0])
     repeated = int(np.count_nonzero(in_splits[content] > 1))
     if len(content) == 0:
         return inference.undefined(name, "no item to measure")
@@ -63,7 +63,7 @@ def near_duplicates(
     name = named("near_duplicates", modality)
     units = unit_rows(as_matrix(z))
     n = len(units)
-    split = np.unique(np.asarray(splits), return_inverse=True)[1].reshape(-1)
+    split = np.unique(np.asarray(splits), return_inverse=True)[1].ravel()
     group = group_codes(groups, n)
     if len(np.unique(split)) < 2:
         return inference.undefined(name, "all items are in one split", n, confidence=confidence)

@@ -222,9 +222,7 @@ class Material:
         whole = np.arange(min(size, len(self.pairs)))
         return (
             self._encoded_again("on a second call", whole, size, keep=start),
-            self._encoded_again(
-                "in another order and batch size", mixed, max(1, len(mixed) // 3 + 1), keep=None
-            ),
+            self._encoded_again("in another order and batch size", mixed, len(mixed) // 3 + 1, keep=None),
         )
 
     def _encoded_again(self, how: str, rows: IntArray, batch_size: int, keep: IntArray | None) -> Again:
@@ -286,4 +284,4 @@ def _flat(modality: str, items: Any) -> npt.NDArray[np.float64]:
 
 
 def _codes(names: npt.NDArray[np.str_] | None) -> IntArray | None:
-    return None if names is None else np.unique(names, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return None if names is None else np.unique(names, return_inverse=True)[1].ravel().astype(np.int64)

@@ -28,12 +28,12 @@ def shared_variance(
     units, n = len(names), len(values)
     if units < 2 or len(effect) == 0:
         return 0.0
-    spoilers, spoiler = np.unique(item_cluster.reshape(-1)[second], return_inverse=True)
+    spoilers, spoiler = np.unique(item_cluster.ravel()[second], return_inverse=True)
     spoiled = np.zeros(units)
-    spoiled[spoilers] = cluster_totals(effect, spoiler.reshape(-1))
-    own = cluster_totals(values - math.fsum(values) / n, item_cluster.reshape(-1))
+    spoiled[spoilers] = cluster_totals(effect, spoiler.ravel())
+    own = cluster_totals(values - math.fsum(values) / n, item_cluster.ravel())
     whole = own - (spoiled - sizes * math.fsum(effect) / n)
-    ends = np.sort(np.stack([item_cluster.reshape(-1)[first], item_cluster.reshape(-1)[second]]), axis=0)
+    ends = np.sort(np.stack([item_cluster.ravel()[first], item_cluster.ravel()[second]]), axis=0)
     peculiar = cluster_totals(effect, ends[0] * units + ends[1])
     excess = units / (units - 1) * (math.fsum(whole**2) - math.fsum(own**2)) - math.fsum(peculiar**2)
     return max(0.0, excess) / n**2

@@ -229,11 +229,10 @@ def proportion(
     p = _average(h)
     totals = cluster_totals(h - p, clusters)
     units = len(totals)
-    variance = shared + (units / (units - 1) * math.fsum(totals**2) / len(h) ** 2 if units > 1 else 0.0)
-    independent = p * (1 - p) / (len(h) - 1) if len(h) > 1 else 0.0
-    if units == 1 or not independent:
-        trials = float(units)
-    else:
+    trials = float(units)
+    if units > 1 and 0 < p < 1:
+        variance = shared + units / (units - 1) * math.fsum(totals**2) / len(h) ** 2
+        independent = p * (1 - p) / (len(h) - 1)
         trials = len(h) * min(1.0, independent / variance if variance else 1.0)
     # Independent hits are worth as many trials but for rounding.
     fewer = trials < len(h) * (1 - 1e-9)

@@ -33,7 +33,7 @@ class BettingSequence:
         self.population, self.alpha, self.count = population, alpha, 0
         self._candidates: FloatArray = np.arange(steps + 1) / steps
         self._larger, self._smaller = np.zeros((2, steps + 1))
-        self._sum, self._centre, self._spread = 0.0, 0.5, 0.25
+        self._sum, self._spread = 0.0, 0.25
 
     def extend(self, values: npt.ArrayLike) -> None:
         """Take the next draws, (k,) in the order drawn."""
@@ -63,8 +63,8 @@ class BettingSequence:
         self._larger[rest < 0] = np.inf
         self._smaller[rest > 1] = np.inf
         self._sum += value
-        self._centre = (0.5 + self._sum) / (self.count + 1)
-        self._spread += (value - self._centre) ** 2
+        centre = (0.5 + self._sum) / (self.count + 1)
+        self._spread += (value - centre) ** 2
 
     @property
     def mean(self) -> float | None:

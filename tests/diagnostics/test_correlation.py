@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
-from scipy.linalg import sqrtm, subspace_angles
+from scipy.linalg import hadamard, sqrtm, subspace_angles
 
 from mmaudit import diagnostics as d
+from mmaudit import inference
+from mmaudit.diagnostics import correlation
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
+from mmaudit.seeds import generator
 
 
 def _latent(n=300, width=10, shared=4, noise=0.5, seed=0):
@@ -139,3 +142,146 @@ def test_cka_error_equals_the_brute_force_jackknife(noise):
     values = np.array([d.linear_cka(e.take(np.delete(np.arange(150), i))).value for i in range(150)])
     brute = np.sqrt(149 * np.mean((values - values.mean()) ** 2))
     assert d.linear_cka(e).se == pytest.approx(brute, rel=0.03)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_hsic_is_that_of_dense_kernels_and_its_influence_the_mean_over_other_items(similarity):
+    """2 (mean over the n - 1 others of k̃ l̃, less its mean over items), kernels without their diagonals."""
+    e = Embeddings(_latent(40).x, _latent(40).y, similarity=similarity)
+    x, y = (z - z.mean(axis=0) for z in e.scored)
+    for one, other in ((x, y), (x, x), (y, y)):
+        value, influence = correlation._hsic(one, other)
+        k, l_ = one @ one.T, other @ other.T
+        assert value == pytest.approx(_dense_hsic(k, l_), rel=1e-9)
+        to_others = (k * l_ * (1 - np.eye(40))).sum(axis=1) / 39
+        np.testing.assert_allclose(influence, 2 * (to_others - to_others.mean()), atol=1e-12)
+
+
+def test_the_error_of_cka_is_that_of_a_ratio():
+    """log CKA = log HSIC(x, y) - ½ log HSIC(x, x) - ½ log HSIC(y, y), and so is its influence."""
+    e = _latent(60, noise=1.0)
+    x, y = (correlation._centred(z) for z in e.scored)
+    (xy, u), (xx, v), (yy, w) = (correlation._hsic(*sides) for sides in ((x, y), (x, x), (y, y)))
+    m = d.linear_cka(e)
+    assert m.value == pytest.approx(xy / np.sqrt(xx * yy), rel=1e-12)
+    influence = m.value * (u / xy - v / xx / 2 - w / yy / 2)
+    assert m.se == pytest.approx(np.sqrt(influence.var(ddof=1) / 60), rel=1e-9)
+
+
+def held_out(e, top, ridge, seed):
+    """Canonical correlations of either half on the other, by roots of covariance matrices; and the error."""
+    x, y = e.scored
+    n, d_ = x.shape
+    drawn = inference.canonical_order(*(correlation._centred(z) for z in (x, y)))
+    drawn = drawn[generator(seed, "canonical halves").permutation(n)]
+    value, influence = 0.0, np.zeros(n)
+    for fit, score in ((drawn[: n // 2], drawn[n // 2 :]), (drawn[n // 2 :], drawn[: n // 2])):
+        centred = [z[fit] - z[fit].mean(axis=0) for z in (x, y)]
+        covariances = [z.T @ z / len(fit) for z in centred]
+        roots = [np.linalg.inv(sqrtm(c + ridge * np.trace(c) / d_ * np.eye(d_)).real) for c in covariances]
+        u, _, vt = np.linalg.svd(roots[0] @ centred[0].T @ centred[1] @ roots[1])
+        a, b = x[score] @ roots[0] @ u[:, :top], y[score] @ roots[1] @ vt[:top].T
+        a, b = ((z - z.mean(axis=0)) / z.std(axis=0) for z in (a, b))
+        r = (a * b).mean(axis=0)
+        value += len(score) / n * r.mean()
+        influence[score] = (a * b - r / 2 * (a**2 + b**2)).mean(axis=1)
+    return value, np.sqrt(influence.var(ddof=1) / n)
+
+
+@pytest.mark.parametrize(("top", "ridge"), [(8, 0.1), (3, 0.1), (2, 1.0)])
+@pytest.mark.parametrize("n", [61, 120])
+def test_held_out_correlations_are_those_of_covariance_matrices(n, top, ridge):
+    e = _latent(n, 9)
+    options = {} if (top, ridge) == (8, 0.1) else {"top": top, "ridge": ridge}
+    for seed in (0, 3):
+        m = d.canonical_correlations(e, seed=seed, **options)
+        assert (m.value, m.se) == pytest.approx(held_out(e, top, ridge, seed), rel=1e-7)
+        assert m.method == f"two-fold held-out CCA, relative ridge {ridge:g}, mean of the top {top}"
+        assert [len(note.split(",")) for note in m.notes] == [top, top]
+        assert m.notes[0].startswith("half 1: 0.")
+        assert m.notes[1].startswith("half 2: 0.")
+
+
+@pytest.mark.parametrize(("width", "top"), [(10, 8), (10, 3), (5, 8)])
+def test_the_null_of_ridge_cca_is_its_mean_over_random_pairings(width, top):
+    e = _unrelated(40, width)
+    x, y = (unit_rows(z) for z in (e.x, e.y))
+    order = inference.canonical_order(x, y)
+    x, y = (z[order] - z.mean(axis=0) for z in (x, y))
+    roots = [np.linalg.inv(sqrtm(z.T @ z / 40 + 1e-3 * np.eye(width))).real for z in (x, y)]
+
+    def mean_top(rows):
+        cross = roots[0] @ (x.T @ y[rows] / 40) @ roots[1]
+        return np.linalg.svd(cross, compute_uv=False)[:top].sum() / min(top, width)
+
+    rng = generator(0, "ridge cca null")
+    null = np.array([mean_top(rng.permutation(40)) for _ in range(20)])
+    m = d.ridge_cca(e, **({} if top == 8 else {"top": top}))
+    assert m.value == pytest.approx(mean_top(np.arange(40)), rel=1e-9)
+    assert m.null == pytest.approx(null.mean(), rel=1e-9)
+    assert m.notes == (f"permutation p = {(1 + (null >= m.value).sum()) / 21:.3g} (20 draws)",)
+    assert (m.interval, m.unit, m.direction, m.n) == ("exact", "correlation", "higher is better", 40)
+    assert m.method == f"in-sample ridge CCA, ridge 0.001, mean of the top {top}"
+
+
+def test_what_differs_by_rounding_does_not_vary():
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(40, 3))
+    for step, varies in ((1e-8, False), (1e-4, True)):
+        z = 1 + step * noise
+        assert correlation._centred(z).any() == varies
+        columns = np.column_stack([noise[:, 0], z[:, 0]])
+        deviations = correlation._standardised(columns).std(axis=0)
+        assert deviations == pytest.approx([1.0, float(varies)], abs=1e-9)
+    assert not correlation._centred(np.zeros((3, 2))).any()
+    assert np.abs(correlation._centred(1e30 * noise)).max() < 3
+
+
+@pytest.mark.parametrize("side", ["x", "y"])
+def test_a_side_that_does_not_vary_is_named(side):
+    e = _latent(60, 4)
+    still = np.ones_like(e.x)
+    one = Embeddings(still, e.y) if side == "x" else Embeddings(e.x, still)
+    modality = "image" if side == "x" else "text"
+    assert d.canonical_correlations(one).notes == (f"{modality} embeddings do not vary",)
+    assert d.linear_cka(one).notes == (f"{modality} embeddings show no variance common to items",)
+    # One item that stands apart is a variance of that item alone.
+    lone = np.zeros_like(e.x)
+    lone[7, 1] = 1
+    alone = Embeddings(lone, e.y) if side == "x" else Embeddings(e.x, lone)
+    assert d.linear_cka(alone).notes == (f"{modality} embeddings show no variance common to items",)
+
+
+@pytest.mark.parametrize("wrong", [{"top": 0}, {"ridge": 0.0}, {"draws": 0}])
+def test_settings_of_ridge_cca_at_their_bounds(wrong):
+    with pytest.raises(InputError, match="all must be positive"):
+        d.ridge_cca(_latent(), **wrong)
+    assert d.ridge_cca(_latent(20, 3), top=1, ridge=1e-9, draws=1).value is not None
+    assert d.canonical_correlations(_latent(20, 3), top=1, ridge=0.0).value is not None
+    assert d.ridge_cca(Embeddings(np.zeros((5, 0)), np.zeros((5, 0)))).notes == (
+        "2 pairs of 1 dimension are needed, got 5 of 0",
+    )
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_ridge_cca_of_sides_that_span_unlike_many_dimensions(swapped):
+    """Three correlations there are, whichever side has no more, and the mean over eight counts five zeros."""
+    rng = np.random.default_rng(4)
+    x = np.hstack([rng.normal(size=(50, 3)), np.zeros((50, 7))])
+    e = Embeddings(x, x @ rng.normal(size=(10, 10)) + rng.normal(size=(50, 10)))
+    e = e.swapped() if swapped else e
+    a, b = (z - z.mean(axis=0) for z in (unit_rows(e.x), unit_rows(e.y)))
+    roots = [np.linalg.inv(sqrtm(z.T @ z / 50 + 1e-3 * np.eye(10))).real for z in (a, b)]
+    singular = np.linalg.svd(roots[0] @ (a.T @ b / 50) @ roots[1], compute_uv=False)
+    assert singular[2] > 0.1 > 1e-6 > singular[3]
+    assert d.ridge_cca(e).value == pytest.approx(singular[:3].sum() / 8, rel=1e-6)
+    assert d.ridge_cca(e, top=2).value == pytest.approx(singular[:2].mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2])
+def test_columns_that_are_orthogonal_have_no_correlation_and_no_square_root_of_a_rounding(shared):
+    """Of a Hadamard matrix: what is not shared correlates exactly not at all, but for rounding."""
+    columns = hadamard(32)[:, 1:]
+    x, y = columns[:, :6], columns[:, 6 - shared : 12 - shared]
+    m = d.ridge_cca(Embeddings(x, y), ridge=1e-9, top=6)
+    assert m.value == pytest.approx(shared / 6, abs=1e-6)

@@ -115,3 +115,55 @@ def test_no_items_and_one_item_have_nothing_to_be_told_from():
         found = d.device_ranks(np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32))
         assert len(found) == n
         assert d.mean_recall(found).value is None
+
+
+def close(n=120, d=256, step=3e-8):
+    """Pairs whose rivals float64 tells apart from the partners, and float32 does not."""
+    rng = generator(1, "close on a device")
+    x = rng.normal(size=(n, d))
+    y = x.copy()
+    y[1::2] = y[::2] * (1 + step * rng.normal(size=(n // 2, d)))
+    x[1::2] = x[::2]
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def same(found, expected):
+    for side in ("forward", "backward"):
+        for name in ("better", "ties", "candidates", "wins", "rivals", "tied"):
+            ours, theirs = (getattr(r.side(side), name) for r in (found, expected))
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+@pytest.mark.parametrize("made", [KINDS["numpy"], KINDS["array_api_strict"]])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_what_float32_cannot_tell_is_told_by_float64(made, similarity, monkeypatch):
+    x, y = close()
+    expected = d.ranks(Embeddings(x, y, similarity=similarity))
+    settled = []
+    original = device._Device._settled
+    monkeypatch.setattr(
+        device._Device, "_settled", lambda self, *a: (settled.append(a[-1]), original(self, *a))[1]
+    )
+    for block in (32, 4096):
+        same(d.device_ranks(made(x), made(y), similarity=similarity, block=block), expected)
+    assert sum(settled) > 100
+
+
+def test_groups_and_modalities_are_those_that_were_given():
+    x, y = pairs("plain")
+    found = d.device_ranks(x, y, np.arange(90) % 7, modalities=("audio", "text"))
+    assert found.modalities == ("audio", "text")
+    assert found.groups.tolist() == (np.arange(90) % 7).tolist()
+    assert found.forward.candidates.tolist() == [90 - np.sum(np.arange(90) % 7 == i % 7) for i in range(90)]
+    assert d.device_ranks(x, y).modalities == ("image", "text")
+
+
+def test_arrays_that_are_no_pairs_are_refused():
+    x, y = pairs("plain")
+    for a, b in ((x[:, 0], y[:, 0]), (x[:, :3], y), (x, y[:4])):
+        with pytest.raises(InputError, match="give one row a pair, of one width"):
+            d.device_ranks(a, b)
+    with pytest.raises(InputError, match="expected floating point"):
+        d.device_ranks(x, y.astype(np.int32))
+    with pytest.raises(InputError, match="NaN or infinity"):
+        d.device_ranks(np.where(x > 2, np.float32(np.inf), x), y)

@@ -190,3 +190,35 @@ def test_batch_gradient_ratio_that_cannot_be_measured():
         d.batch_gradient_ratio([1.0, 2.0], [1.0], "seen")
     with pytest.raises(InputError):
         d.batch_gradient_ratio([-1.0, 2.0], [1.0, 1.0], "seen")
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_what_rounding_leaves_of_a_gradient_is_none_whatever_the_signs(sign, similarity):
+    still = sign * np.array([[1.0, 0.3, 2.0]] * 20)
+    m = d.embedding_gradient_ratio(Embeddings(still, still, similarity=similarity))
+    assert m.notes == ("the gradient into the image embeddings vanishes",)
+    assert m.n == 20
+
+
+def test_a_small_gradient_is_no_vanished_one():
+    """Pairs told apart with certainty: gradients of e^-k are small, and have a ratio."""
+    e = Embeddings(np.eye(6), np.eye(6) + 0.01)
+    assert d.embedding_gradient_ratio(e, temperature=0.07).value is not None
+    assert d.embedding_gradient_ratio(_pairs(2), temperature=0.5).n == 2
+
+
+def test_ratios_at_and_below_the_floor():
+    for ratio in (d.gradient_ratio, d.movement_ratio):
+        at, below = ratio([1.0], [1e-6]), ratio([1.0], [0.9e-6])
+        assert at.value == pytest.approx(math.log(1e6)) == below.value
+        assert (len(at.notes), len(below.notes)) == (1, 2)
+        assert ratio([1.0], [2e-6]).value == pytest.approx(math.log(5e5))
+        assert (at.unit, at.direction, at.null) == ("log ratio", "closer to zero is better", 0.0)
+    assert d.gradient_ratio([], []).n == d.movement_ratio([], []).n == 0
+    assert d.gradient_ratio([0.0], [0.0]).notes == ("neither encoder received a gradient",)
+    assert d.movement_ratio([0.0], [0.0]).notes == ("neither encoder moved",)
+    assert d.movement_ratio([1.0, 2.0], [1.0, 1.0]).n == 2
+    mixed = d.batch_gradient_ratio([1.0, 0.0], [0.0, 1.0], "seen")
+    assert mixed.value == pytest.approx(0.0, abs=1e-12)
+    assert mixed.se == pytest.approx(math.log(1e6))

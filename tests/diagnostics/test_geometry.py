@@ -361,3 +361,86 @@ def test_norms_vary_by_their_coefficient_of_variation():
     assert d.norm_leak(e.swapped()).value == pytest.approx(lengths.std() / lengths.mean(), rel=1e-5)
     half = Embeddings(unit_rows(directions), np.zeros((50, directions.shape[1])))
     assert d.norm_leak(half).notes == ("all text embeddings are zero",)
+
+
+@pytest.mark.parametrize("varied", [2, 3])
+def test_a_power_law_needs_three_positive_eigenvalues(varied):
+    z = np.zeros((40, 6))
+    z[:, :varied] = np.random.default_rng(0).normal(size=(40, varied))
+    m = d.alpha_req(z)
+    if varied == 3:
+        assert m.value == pytest.approx(_slope(z), rel=1e-6)
+        assert m.method.startswith("slope of 3 log eigenvalues")
+    else:
+        assert m.notes[0] == "a power law needs 3 positive eigenvalues, got 2"
+
+
+def test_the_power_law_is_the_least_squares_slope():
+    z = _sample(50, 7)
+    assert d.alpha_req(z).value == pytest.approx(_slope(z), rel=1e-9)
+
+
+def test_a_rank_alone_is_the_value_of_the_diagnostic():
+    z = _sample(30, 5)
+    for kind, (diagnostic, _) in SPECTRAL.items():
+        if kind in geometry.RANKS:
+            assert geometry.rank(z, kind) == diagnostic(z).value
+    for gone in (z[:1], z[:, :0]):
+        assert geometry.rank(gone, "rankme") is None
+    assert geometry.rank(z[:2], "effective_rank") == pytest.approx(1.0)
+    assert geometry.rank(z[:, :1], "effective_rank") == pytest.approx(1.0)
+
+
+def test_the_least_share_of_rankme_is_raised_by_a_ten_millionth():
+    """Garrido et al. 2023: p_k = σ_k / Σσ + 1e-7; a direction without variance counts as that much."""
+    z = np.zeros((6, 4))
+    z[:, 0] = np.arange(1.0, 7)
+    p = np.array([1 + 1e-7, *[1e-7] * 3])
+    assert d.rankme(z).value == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-12)
+    assert d.effective_rank(z).value == pytest.approx(1.0, rel=1e-12)
+
+
+def test_a_spectrum_of_nothing_is_empty_and_of_equal_rows_zero():
+    assert d.spectrum(np.zeros((0, 3))).shape == d.spectrum(np.zeros((3, 0))).shape == (0,)
+    for step, varies in ((1e-8, False), (1e-3, True)):
+        rows = 1 + step * np.random.default_rng(2).normal(size=(9, 4))
+        assert d.spectrum(rows).shape == (4,)
+        assert d.spectrum(rows).any() == varies
+    assert d.spectrum(np.zeros((3, 2)), centred=False).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", ["rankme", "centred_rankme", "effective_rank"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_side_without_any_rank_has_no_asymmetry(kind, side):
+    sides = [_sample(30, 4), _sample(30, 4, seed=1)]
+    sides[side] = np.zeros((30, 4))
+    m = d.rank_asymmetry(Embeddings(*sides), kind=kind)
+    assert m.notes == (f"{('image', 'text')[side]} embeddings do not vary",)
+    assert m.name == ("rank_asymmetry" if kind == "rankme" else f"rank_asymmetry_{kind}")
+
+
+def test_a_side_of_which_a_part_does_not_vary_is_undefined_and_no_crash():
+    """Two items that differ: some part of the jackknife holds neither."""
+    x = np.ones((40, 3))
+    x[:1] = [1.0, 2.0, 3.0]
+    m = d.rank_asymmetry(Embeddings(x, _sample(40, 3)), kind="effective_rank")
+    assert m.value is None
+    assert "undefined on a part of the items" in m.notes[0]
+
+
+@pytest.mark.parametrize(("spread", "leaks"), [(0.9e-3, False), (1.1e-3, True)])
+def test_norms_that_vary_by_less_than_a_thousandth_are_rounded(spread, leaks):
+    lengths = 1 + spread * np.where(np.arange(40) % 2, 1, -1)[:, None]
+    e = Embeddings(unit_rows(_sample(40)), unit_rows(_sample(40)) * lengths)
+    m = d.norm_leak(e)
+    assert (m.interval == "student") == leaks
+    assert m.value == pytest.approx(spread if leaks else 0.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize(("n", "width"), [(2, 1), (3, 3), (5, 2), (2, 5)])
+def test_spectra_of_a_few_rows(n, width, centred):
+    z = np.random.default_rng(n).normal(size=(n, width)) + 1
+    singular = np.linalg.svd(z - z.mean(axis=0) if centred else z, compute_uv=False)
+    assert d.spectrum(z, centred=centred) == pytest.approx(singular**2 / n, abs=1e-12)
+    assert d.spectrum(z, centred=centred).shape == (min(n, width),)

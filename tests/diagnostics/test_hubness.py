@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -5,6 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from mmaudit import diagnostics as d
 from mmaudit.diagnostics import _sweep
+from mmaudit.diagnostics.hubness import _listed
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
@@ -141,3 +144,60 @@ def test_counts_are_those_of_a_dense_float64_matrix_for_every_block_and_thread(k
             found = d.neighbour_counts(e, block=block)
             np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
             np.testing.assert_allclose(found[1], expected[1], rtol=1e-12)
+
+
+def test_hubs_lie_more_than_two_deviations_above_the_mean():
+    counts = np.array([0.0] * 4 + [5.0])
+    assert counts.mean() + 2 * counts.std() == 5.0
+    assert d.hub_items(counts).tolist() == []
+    counts = np.array([0.0] * 5 + [6.0])
+    assert d.hub_items(counts).tolist() == [5]
+    counts = np.array([9.0, *[0.0] * 30, 9.5, 9.0])
+    assert d.hub_items(counts).tolist() == [31, 0, 32]
+    assert d.hub_items(np.full(9, 4.0)).tolist() == []
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (3, 5), (4, 4)])
+def test_all_items_are_neighbours_where_there_are_no_more(n, k):
+    for counts in d.neighbour_counts(_pairs(n), k=k):
+        assert counts.tolist() == [n] * n
+
+
+@pytest.mark.parametrize("k", [1, 2, 9])
+def test_counts_of_a_few_items_are_those_of_a_dense_matrix(k):
+    e = _pairs(10, 3)
+    x, y = e.scored
+    for found, expected in zip(
+        d.neighbour_counts(e, k=k), (dense_counts(y, x, k), dense_counts(x, y, k)), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert found.sum() == pytest.approx(10 * k)
+
+
+def test_candidates_that_may_be_near_are_listed_unless_they_are_many():
+    """Eight times as many as are looked for, and not more."""
+    near = np.zeros((1, 40), dtype=np.float32)
+    for alike, there in ((16, True), (17, False)):
+        near[0, :alike] = 1.0
+        found = _listed(near, np.zeros(1), 2)
+        assert (found is not None) == there
+        if found is not None:
+            assert found[1].tolist() == list(range(16))
+
+
+@pytest.mark.parametrize("kind", ["plain", "empty"])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_counts_taken_in_float64_whole_are_those_of_a_dense_matrix(kind, similarity, monkeypatch):
+    """Also of queries without a length, which no candidate is nearer to than any other."""
+    module = importlib.import_module("mmaudit.diagnostics.hubness")
+    monkeypatch.setattr(module, "error_bound", lambda width: 1.0)  # so large that all are in doubt
+    base = _pairs(60, 4)
+    x, y = base.x.copy(), base.y.copy()
+    if kind == "empty":
+        x[::5], y[::7] = 0, 0
+    e = Embeddings(x, y, similarity=similarity)
+    first, second = e.scored
+    for k in (1, 6):
+        found = d.neighbour_counts(e, k=k, block=13)
+        np.testing.assert_allclose(found[0], dense_counts(second, first, k), rtol=1e-12)
+        np.testing.assert_allclose(found[1], dense_counts(first, second, k), rtol=1e-12)

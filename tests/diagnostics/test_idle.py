@@ -145,3 +145,49 @@ def test_smoothing_moves_the_figure_little_and_narrows_its_interval(monkeypatch)
     hard = idle_dimensions(e)
     assert smooth.se < 0.8 * hard.se
     assert hard.low < smooth.value < hard.high
+
+
+@pytest.mark.parametrize(("idle", "harmless"), [(2, True), (3, False)])
+def test_one_direction_in_twenty_may_lie_idle(idle, harmless):
+    x, y = sides(200, 40 - idle, decay=0.0)
+    pad = np.zeros((200, idle))
+    m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
+    assert (m.interval == "exact") == harmless
+    assert m.method == ("no modality has more than 5% idle directions" if harmless else m.method)
+    assert (m.unit, m.direction, m.n) == ("share", "lower is better", 200)
+
+
+@pytest.mark.parametrize(("weak", "idle"), [(1e-4, True), (4e-4, False)])
+def test_a_direction_is_idle_below_two_ten_thousandths_of_the_largest(weak, idle):
+    rng = generator(7, "weak directions")
+    z = rng.standard_normal((300, 20)) * np.where(np.arange(20) < 10, 1.0, weak)
+    y = z + 0.01 * np.where(np.arange(20) < 10, 1.0, weak) * rng.standard_normal(z.shape)
+    # Rows of ten strong and ten weak directions; unit rows leave their ratio.
+    assert (idle_dimensions(embeddings(z, y)).interval == "student") == idle
+
+
+def test_one_side_that_lies_idle_is_enough_and_is_named():
+    x, y = sides(300, 40, decay=0.0)
+    m = idle_dimensions(embeddings(x, on_first(y, 20)))
+    assert m.notes[0].startswith("text embeddings use 21 of 40")
+    assert len([note for note in m.notes if "possible directions" in note]) == 1
+    mirrored = idle_dimensions(embeddings(on_first(x, 20), y))
+    assert mirrored.notes[0].startswith("image embeddings use 21 of 40")
+
+
+def test_no_more_directions_are_possible_than_there_are_meanings():
+    """Ten meanings span nine directions, of forty that there are items and dimensions for."""
+    x, y = sides(200, 40)
+    meanings = np.arange(200) % 10
+    few = [z[meanings] + 1e-9 * z for z in (x, y)]
+    assert idle_dimensions(embeddings(*few), meanings).value == 0
+    by_row = idle_dimensions(embeddings(x[:10].repeat(20, axis=0), y))
+    assert by_row.value == 0
+
+
+def test_no_item_has_nothing_to_measure_and_two_thousand_are_enough():
+    none = idle_dimensions(embeddings(np.zeros((0, 3)), np.zeros((0, 3))))
+    assert (none.value, none.n, none.unit) == (None, 0, "share")
+    x, y = sides(2050, 6)
+    assert idle_dimensions(embeddings(x, y)).n == 2000
+    assert idle_dimensions(embeddings(x[:1999], y[:1999])).n == 1999

@@ -70,3 +70,15 @@ def test_no_queries_no_influence():
 def test_columns_over_other_queries_are_refused():
     with pytest.raises(InputError, match="same queries"):
         d.one_step_influence([0.0, 1.0], [0.0], [1.0])
+
+
+def test_influence_says_what_it_is_and_ends_at_its_bounds():
+    before, clean, perturbed = _hits(0, 0.5), _hits(1, 0.6), _hits(2, 0.4)
+    for m, direction in zip(
+        d.one_step_influence(before, clean, perturbed, confidence=0.8),
+        ("higher is better", "closer to zero is better", "closer to zero is better"),
+        strict=True,
+    ):
+        assert (m.unit, m.null, m.direction, m.confidence) == ("hit rate", 0.0, direction, 0.8)
+    with pytest.raises(InputError, match="outside"):
+        d.one_step_influence([0.0], [3.0], [0.0])

@@ -1,8 +1,12 @@
+from collections import Counter
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 
 from mmaudit import diagnostics as d
+from mmaudit import inference
 from mmaudit.diagnostics import information
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
@@ -151,3 +155,109 @@ def test_a_value_that_was_not_there_to_learn_is_smoothed_by_one_item():
     fit = np.arange(90) < 60
     (gains,) = information._gains(z, labels, 3, fit, ~fit, (1.0,))
     assert np.allclose(gains, 0.0)
+
+
+def _entropy(labels):
+    return -np.mean(np.log(np.bincount(labels)[labels] / len(labels)))
+
+
+@pytest.mark.parametrize(("bins", "dims", "draws"), [(4, 8, 200), (2, 3, 7), (3, 1, 1)])
+def test_the_proxy_its_null_and_its_excess_are_means_over_items(bins, dims, draws):
+    z, factor = _known(90, 9)
+    cuts = [np.quantile(column, np.arange(1, bins) / bins) for column in z.T[:dims]]
+    codes = [
+        tuple(np.searchsorted(c, v, "right") for c, v in zip(cuts, row[:dims], strict=True)) for row in z
+    ]
+    order = inference.canonical_order(z, factor)
+    codes, labels = [codes[i] for i in order], factor[order]
+
+    def pointwise(labels):
+        pairs = list(zip(codes, labels.tolist(), strict=True))
+        joint, first, second = Counter(pairs), Counter(codes), Counter(labels.tolist())
+        return np.array([np.log(joint[p] * 90 / (first[p[0]] * second[p[1]])) for p in pairs])
+
+    rng = generator(0, "mi null")
+    permuted = np.array([pointwise(rng.permutation(labels)) for _ in range(draws)])
+    null = permuted.mean(axis=1)
+    options = {} if bins == 4 else {"bins": bins, "dims": dims, "draws": draws}
+    proxy, excess = d.mi_proxy(z, factor, **options)
+    observed = pointwise(labels)
+    for m, values in ((proxy, observed), (excess, observed - permuted.mean(axis=0))):
+        by_hand = inference.mean("m", values)
+        assert (m.value, m.se, m.df, m.n) == pytest.approx((by_hand.value, by_hand.se, 89, 90), abs=1e-12)
+        assert (m.unit, m.direction) == ("nats", "higher is better")
+        share = null.mean() / _entropy(labels)
+        assert m.notes[1] == (
+            f"{len(set(codes))} codes among 90 items; permuted labels reach {share:.0%} of H(F)"
+        )
+        if len(set(codes)) < 80:  # else permutations differ by rounding alone
+            p = (1 + (null >= observed.mean()).sum()) / (1 + draws)
+            assert m.notes[0] == f"permutation p = {p:.3g} ({draws} draws)"
+    method = f"plug-in over {bins} bins of {dims} dimensions"
+    assert (proxy.method, excess.method) == (method, f"{method}, less the mean over permuted labels")
+    assert proxy.null == pytest.approx(null.mean())
+    assert excess.null == 0.0
+
+
+def test_the_probe_is_cross_fitted_and_its_strength_chosen_on_the_next_fold():
+    z, factor = _known(80, 3)
+    z = 5 * z + 2
+    factor[factor == 3] = 0
+    strengths = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    drawn = inference.canonical_order(z, factor)[generator(2, "probe folds").permutation(80)]
+    part = np.empty(80, dtype=int)
+    part[drawn[np.argsort(factor[drawn], kind="stable")]] = np.arange(80) % 4
+
+    def gains(fit, score, strength):
+        scale = np.sqrt(((z[fit] - z[fit].mean(axis=0)) ** 2).mean())
+        features = (z - z[fit].mean(axis=0)) / scale
+        probe = LogisticRegression(C=strength, tol=1e-8, max_iter=5000).fit(features[fit], factor[fit])
+        count = fit.sum()
+        predicted = probe.predict_proba(features[score])[np.arange(score.sum()), factor[score]]
+        marginal = (np.bincount(factor[fit], minlength=3)[factor[score]] + 1) / (count + 3)
+        return np.log((predicted * count + 1) / (count + 3) / marginal)
+
+    gain = np.empty(80)
+    for fold in range(4):
+        scored, chosen_on = part == fold, part == (fold + 1) % 4
+        tried = [gains(~scored & ~chosen_on, chosen_on, s).mean() for s in strengths]
+        gain[scored] = gains(~scored, scored, strengths[int(np.argmax(tried))])
+    m = d.v_information(z, factor, folds=4, seed=2)
+    by_hand = inference.mean("v", gain)
+    assert (m.value, m.se) == pytest.approx((by_hand.value, by_hand.se), abs=2e-3)
+    assert m.notes == (f"H(F) = {_entropy(factor):.3f} nats",)
+    assert m.method == "4-fold cross-fitted logistic probe (Xu 2020)"
+    counts = np.array([np.bincount(part[factor == value], minlength=4) for value in range(3)])
+    assert np.ptp(counts, axis=1).max() <= 1
+
+
+def test_a_probe_has_five_folds_unless_told():
+    z, factor = _known(40, 2)
+    factor %= 2
+    assert d.v_information(z, factor) == d.v_information(z, factor, folds=5)
+    assert d.v_information(z, factor) != d.v_information(z, factor, folds=4)
+
+
+@pytest.mark.parametrize("still", [0.0, 1.0, 1e30])
+def test_a_probe_of_equal_rows_gains_nothing(still):
+    labels = np.arange(40) % 2
+    fit = np.arange(40) < 30
+    z = np.full((40, 2), still) * (1 + 1e-8 * np.random.default_rng(0).normal(size=(40, 2)))
+    assert not information._gains(z, labels, 2, fit, ~fit, (1.0, 0.1)).any()
+    one_label = information._gains(_known(40)[0], labels * 0, 1, fit, ~fit, (1.0,))
+    assert one_label.tolist() == [[0.0] * 10]
+
+
+def test_what_a_factor_needs():
+    z, _ = _known(30)
+    for measured in (d.mi_proxy(z, np.zeros(30))[0], d.v_information(z, np.zeros(30))):
+        assert "got 30 items, 1 values" in measured.notes[0]
+    for measured in (
+        d.mi_proxy(z[:, :0], np.arange(30) % 2)[1],
+        d.v_information(z[:, :0], np.arange(30) % 2),
+    ):
+        assert measured.value is None
+    least, _ = d.mi_proxy(z[:2], [0, 1], draws=1, dims=1)
+    assert least.value == pytest.approx(np.log(2))
+    assert d.mi_proxy(z[:1], [0])[0].value is None
+    assert d.mi_proxy(z, np.arange(30) % 2, bins=2, dims=1, draws=1)[0].value is not None

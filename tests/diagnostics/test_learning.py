@@ -94,3 +94,30 @@ def test_input_similarity_that_cannot_be_measured():
     assert input_similarity(z[:3], z[:3]).value is None
     with pytest.raises(InputError, match="8 inputs for 9 embeddings"):
         input_similarity(z[:8], z)
+
+
+def test_two_twins_of_two_groups_are_enough():
+    z = np.array([[1.0, 0.0], [1.0, 0.2], [0.0, 1.0], [0.1, 1.0]])
+    m = twin_variance(z, 2, modality="text")
+    assert (m.name, m.n, m.unit) == ("twin_variance_text", 2, "share")
+    assert 0 < m.value < 0.1
+    with pytest.raises(InputError, match="groups of 1 twins"):
+        twin_variance(z, 1)
+    assert twin_variance(z[:2], 2).notes == ("2 groups of twins are needed, got 1",)
+
+
+@pytest.mark.parametrize("width", [29, 30, 31, 90])
+def test_the_kernel_of_wide_inputs_is_that_of_narrow_ones(width):
+    rng = generator(6, "width", width)
+    inputs, z = rng.standard_normal((30, width)), rng.standard_normal((30, 4))
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    centred = [side - side.mean(axis=0) for side in (inputs, unit)]
+    (k, other) = (side @ side.T for side in centred)
+
+    def hsic(a, b):
+        a, b = a - np.diag(np.diag(a)), b - np.diag(np.diag(b))
+        product = (a * b).sum() + a.sum() * b.sum() / (29 * 28) - 2 / 28 * (a.sum(axis=0) @ b.sum(axis=0))
+        return product / (30 * 27)
+
+    m = input_similarity(inputs, z)
+    assert m.value == pytest.approx(hsic(k, other) / np.sqrt(hsic(k, k) * hsic(other, other)), rel=1e-9)

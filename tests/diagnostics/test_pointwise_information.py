@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 from scipy.stats import binom, multivariate_normal
 
 from mmaudit.diagnostics import exchangeability, mismatch_scores, pair_losses, pointwise_information
@@ -99,3 +100,17 @@ def test_pairs_that_are_alike_are_improbable_no_more_often_than_they_may_be():
         found.append(exchangeability(mismatch_scores(e), trusted).value)
     below = np.count_nonzero(np.array(found) <= 0.1)
     assert below <= binom.ppf(0.999, 200, 0.1)
+
+
+@pytest.mark.parametrize("ridge", [0.1, 0.7])
+def test_it_is_the_written_sum_over_canonical_variates(ridge):
+    """Roots of the covariances, each with ridge times its mean variance on the diagonal."""
+    e = pairs(80)
+    x, y = (z - z.mean(axis=0) for z in (e.x.astype(float), e.y.astype(float)))
+    covariances = [z.T @ z / 80 for z in (x, y)]
+    roots = [np.linalg.inv(sqrtm(c + ridge * np.trace(c) / 6 * np.eye(6)).real) for c in covariances]
+    u, rho, vt = np.linalg.svd(roots[0] @ (x.T @ y / 80) @ roots[1])
+    a, b = x @ roots[0] @ u, y @ roots[1] @ vt.T
+    expected = -np.log(1 - rho**2) / 2 - (rho**2 * (a**2 + b**2) - 2 * rho * a * b) / (2 * (1 - rho**2))
+    options = {} if ridge == 0.1 else {"ridge": ridge}
+    np.testing.assert_allclose(pointwise_information(e, **options), expected.sum(axis=1), atol=2e-9)

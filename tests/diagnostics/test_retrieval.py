@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -6,6 +7,8 @@ import scipy.stats
 from sklearn.metrics import label_ranking_loss, top_k_accuracy_score
 
 from mmaudit.diagnostics.retrieval import (
+    Counts,
+    Ranks,
     mean_recall,
     median_rank,
     mrr,
@@ -245,3 +248,43 @@ def test_the_error_of_a_median_is_that_of_two_order_statistics(n):
     assert m.value == np.median(position)
     assert m.se == pytest.approx(width / (2 * z))
     assert (m.df, m.n) == (n - 1, n)
+
+
+def test_scores_of_counts_made_by_hand():
+    counts = Counts(
+        better=np.array([0, 1, 3, 0]),
+        ties=np.array([0, 2, 0, 4]),
+        candidates=np.array([4, 4, 4, 4]),
+        wins=np.array([1.0, 2.0, 2.5, 2.5]),
+        rivals=np.zeros((0, 2), dtype=np.int64),
+        tied=np.zeros(0, dtype=bool),
+    )
+    assert len(counts) == 4
+    assert counts.hits(1) == pytest.approx([1, 0, 0, 1 / 5])
+    assert counts.hits(2) == pytest.approx([1, 1 / 3, 0, 2 / 5])
+    assert counts.hits(4) == pytest.approx([1, 1, 1, 4 / 5])
+    assert counts.percentile == pytest.approx([0, 0.5, 0.75, 0.5])
+    assert counts.reciprocal == pytest.approx(
+        [1, (1 / 2 + 1 / 3 + 1 / 4) / 3, 1 / 4, (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5]
+    )
+    other = dataclasses.replace(counts, better=np.zeros(4, dtype=np.int64), ties=np.zeros(4, dtype=np.int64))
+    both = Ranks(counts, other, np.arange(4), ("audio", "text"))
+    assert both.mean_hits(1) == pytest.approx([1, 0.5, 0.5, 0.6])
+    assert both.mean_percentile == pytest.approx([0, 0.25, 0.375, 0.25])
+    assert (both.way("forward"), both.way("backward")) == ("audio_to_text", "text_to_audio")
+    assert (both.side("forward"), both.side("backward")) == (counts, other)
+    assert median_rank(both).value == np.median([1, 3, 4, 3])
+    assert mrr(both).null == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5)
+    assert recall(both, 2).null == pytest.approx(2 / 5)
+    assert mean_recall(both, 2).null == pytest.approx(2 / 5)
+
+
+def test_too_few_candidates_are_counted_in_the_reason():
+    measured = ranks(noisy(n=6))
+    assert measured.too_few(5) is None
+    assert measured.too_few(6).startswith(
+        "a query has 5 wrong candidates, so any encoder would score r@6 = 1"
+    )
+    grouped = ranks(noisy(n=6), groups=[0, 0, 0, 0, 1, 2])
+    assert grouped.too_few(3).startswith("a query has 2 wrong candidates")
+    assert grouped.forward.candidates.tolist() == [2, 2, 2, 2, 5, 5]

@@ -159,3 +159,60 @@ def test_an_item_without_a_value_loses_nothing_and_is_counted():
     (m,) = same_value_drops(seen_twice(60, 8, noise=1.0), {"a": codes})
     assert (m.n, m.df) == (60, 61)
     assert m.notes == ("10 of 60 queries lose nothing: their value is rare or missing",)
+
+
+def test_columns_are_cut_as_documented():
+    """Up to eight numbers are taken as they are, more into five bins; a value needs five items."""
+    eight = categories(np.repeat(np.arange(8.0), 6))
+    assert np.bincount(eight).tolist() == [6] * 8
+    nine = categories(np.repeat(np.arange(9.0), 10))
+    assert len(np.unique(nine)) == 5
+    assert np.bincount(nine).sum() == 90
+    # A value on a cut falls above it.
+    ten = categories(np.repeat(np.arange(10.0), 10))
+    cuts = np.quantile(np.repeat(np.arange(10.0), 10), [0.2, 0.4, 0.6, 0.8])
+    bins = np.searchsorted(cuts, np.repeat(np.arange(10.0), 10), side="right")
+    assert len({(a, b) for a, b in zip(ten.tolist(), bins.tolist(), strict=True)}) == len(np.unique(bins))
+    five = categories(np.array(["a"] * 5 + ["b"] * 6 + ["c"] * 4))
+    assert five.tolist() == [1] * 5 + [0] * 6 + [UNKNOWN] * 4
+    assert categories(np.array(["a"] * 5 + ["b"] * 4)) == "its values are rare"
+    assert categories(np.array(["a"] * 5 + ["b"] * 5)).tolist() == [0] * 5 + [1] * 5
+
+
+def test_the_sixty_four_commonest_values_are_kept():
+    names = np.repeat([f"v{k}" for k in range(70)], np.arange(75, 5, -1))
+    found = categories(names)
+    assert found.max() == 63
+    assert (found[names == "v63"] == 63).all()
+    assert (found[names == "v64"] == UNKNOWN).all()
+
+
+@pytest.mark.parametrize(("missing", "scanned"), [(40, True), (41, False)])
+def test_a_fifth_of_the_items_must_be_known(missing, scanned):
+    found = categories(np.array(["a"] * 5 + ["b"] * 5 + [""] * missing))
+    assert isinstance(found, str) != scanned
+    numbers = categories(np.array([0.0] * 5 + [1.0] * 5 + [np.nan, np.inf] * 20 + [np.nan] * (missing - 40)))
+    assert isinstance(numbers, str) != scanned
+
+
+def test_codes_of_truths_and_whole_numbers():
+    assert categories(np.arange(20) % 2 == 0).tolist() == [1, 0] * 10
+    assert categories(np.array([7, 7, 7, 3, 3, 3] * 3)).tolist() == [1, 1, 1, 0, 0, 0] * 3
+
+
+def test_ties_are_met_in_random_order():
+    e = Embeddings(np.ones((8, 2)), np.ones((8, 2)))
+    (m,) = same_value_drops(e, {"a": np.arange(8) % 2})
+    assert m.value == pytest.approx(0.0, abs=1e-12)
+    assert m.n == 8
+
+
+def test_two_queries_are_measured_and_one_is_not():
+    """Only the queries of a value that others share, too, have candidates of both kinds."""
+    e = seen_twice(4, 4)
+    assert same_value_drops(e, {"a": np.array([0, 0, 1, UNKNOWN])})[0].notes == (
+        "2 of 4 queries lose nothing: their value is rare or missing",
+    )
+    (none,) = same_value_drops(e, {"a": np.array([0, 1, 2, UNKNOWN])})
+    assert none.value is None
+    assert none.n == 4

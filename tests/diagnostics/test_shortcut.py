@@ -308,3 +308,26 @@ def test_twin_agreement_refuses_rows_that_are_no_groups():
     z = np.ones((7, 3), dtype=np.float32)
     with pytest.raises(InputError, match="7 rows do not make groups of 4 twins"):
         twin_agreement(z, z, 4)
+
+
+def test_subsets_of_counts_made_by_hand():
+    """Three candidates, one better and one as good: a hit among one, two or all of them drawn."""
+    one, tie = np.array([1]), np.array([1])
+    for drawn, expected in ((0, 1.0), (1, (2 / 3 + 1 / 3) / 2), (2, (1 / 3 + 0) / 2), (3, 0.0)):
+        found = shortcut._subset_hits(one, tie, np.array([3]), np.array([drawn]), 1)
+        assert found == pytest.approx([expected])
+    sure = shortcut._subset_hits(np.array([0, 3]), np.array([0, 0]), np.array([3, 3]), np.array([2, 2]), 1)
+    assert sure.tolist() == [1.0, 0.0]
+
+
+def test_least_numbers_of_twins_and_candidates():
+    x, y = twins(groups=3, size=2)
+    assert twin_accuracy(x, y, 2).n == 3
+    with pytest.raises(InputError, match="groups of 1 twins"):
+        twin_accuracy(x, y, 1)
+    embeddings, _ = marked(1.0, n=12)
+    exactly = matched_negative_drop(embeddings, np.arange(12) // 3, k=2)
+    assert (exactly.value is not None, exactly.n) == (True, 12)
+    assert matched_negative_drop(embeddings, np.arange(12) // 3, k=3).value is None
+    only = np.array([0, 0, *range(1, 11)])
+    assert matched_negative_drop(embeddings, only).n == 2

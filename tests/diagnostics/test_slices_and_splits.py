@@ -23,6 +23,10 @@ def test_a_slice_that_is_not_matched_shows_though_the_whole_is_well():
     assert [m.name for m in found] == ["slice_discrimination (lost)", "slice_discrimination (rest)"]
     assert found[0].high < 0.7
     assert found[1].low > 0.9
+    few_first = {"few": np.arange(300) < 9, "lost": rows, "rest": ~rows}
+    assert slice_discrimination(ranks(Embeddings(x, y)), few_first) == found
+    spread = [m.name for m in slice_spread(Embeddings(x, y), few_first)]
+    assert spread == [f"slice_spread_{m} ({s})" for m in ("image", "text") for s in ("lost", "rest")]
 
 
 @pytest.mark.parametrize("cone", [0.0, 12.0])
@@ -130,7 +134,76 @@ def test_a_slice_is_measured_against_all_candidates_and_says_so():
 
 def test_no_spread_at_all_is_said_of_each_modality():
     same = np.ones((40, 4), dtype=np.float32)
-    found = slice_spread(Embeddings(same, sides(n=40, width=3)[0]), {"most": np.arange(40) < 35})
-    assert [m.value is None for m in found] == [True, False]
+    inside = {"most": np.arange(40) < 35, "all": np.arange(40) < 40}
+    found = slice_spread(Embeddings(same, sides(n=40, width=3)[0]), inside)
+    assert [m.value is None for m in found] == [True, True, False, False]
     assert found[0].notes == ("no two items of this modality are apart",)
     assert found[0].n == 35
+
+
+def test_near_duplicates_by_a_plain_loop():
+    rng = generator(4, "plain loop")
+    x = rng.standard_normal((60, 4))
+    split = np.array(["a", "b", "c"])[np.arange(60) % 3]
+    groups = np.arange(60) // 2
+    x[1::12] = x[0::12] + 1e-3 * rng.standard_normal((5, 4))  # near, in another split, of one group
+    x[6] = x[3]  # near, in the same split
+    u = x / np.linalg.norm(x, axis=1, keepdims=True)
+    own, other = [], []
+    for i in range(60):
+        apart = 1 - u @ u[i]
+        own.append(min(apart[j] for j in range(60) if split[j] == split[i] and groups[j] != groups[i]))
+        other.append(min(apart[j] for j in range(60) if split[j] != split[i]))
+    threshold = 0.1 * np.median(own)
+    m = near_duplicates(x, split, groups, modality="audio")
+    assert m.name == "near_duplicates_audio"
+    assert m.value == pytest.approx(np.mean(np.array(other) < threshold))
+    assert m.value >= 10 / 60
+    assert m.null == pytest.approx(np.mean(np.array(own) < threshold))
+    assert m.null >= 2 / 60
+    assert m.notes == (f"nearer than a cosine distance of {threshold:.3g}, 0.1 of the median within a split",)
+    assert (m.n, m.unit, m.direction) == (60, "share", "lower is better")
+
+
+def test_a_split_of_one_item_has_no_yardstick():
+    x, _ = sides(n=30)
+    assert "holds one item alone" in near_duplicates(x, np.arange(30)).notes[0]
+
+
+def test_two_thousand_items_are_looked_up_among_all():
+    x = generator(5, "many").standard_normal((2100, 3)).astype(np.float32)
+    m = near_duplicates(x, np.arange(2100) % 2)
+    assert m.n == 2000
+    assert near_duplicates(x[:1999], np.arange(1999) % 2).n == 1999
+
+
+def test_overlap_of_nothing_and_of_all():
+    assert split_overlap([], []).notes == ("no item to measure",)
+    m = split_overlap(["x", "x"], [0, 1])
+    assert (m.name, m.value, m.unit, m.direction) == ("split_overlap", 1.0, "share", "lower is better")
+    assert m.notes == ("2 of 2 items are in more than one split",)
+
+
+def test_groups_make_the_least_of_a_slice():
+    """Thirty meanings, however many items show them; the interval is over meanings."""
+    x, y = sides(n=120, noise=2.0)
+    groups = np.arange(120) // 2
+    ranked = ranks(Embeddings(x, y), groups)
+    for inside, there in ((58, 0), (60, 1)):
+        found = slice_discrimination(ranked, {"some": np.arange(120) < inside})
+        assert len(found) == there
+        assert len(slice_spread(Embeddings(x, y), {"some": np.arange(120) < inside}, groups)) == 2 * there
+    (m,) = found
+    assert (m.n, m.df, m.unit) == (60, 31, "probability")
+    one_group = ranks(Embeddings(x, y), np.zeros(120))
+    assert slice_discrimination(one_group, {"all": np.ones(120, bool)}) == []
+
+
+def test_one_item_of_each_group_is_spread():
+    x, y = sides(n=80, width=4)
+    twice = [np.repeat(side, 2, axis=0) for side in (x, y)]
+    twice[0][1::2] += 1  # the second of a group is not looked at
+    inside = np.repeat(np.arange(80) < 40, 2)
+    found = slice_spread(Embeddings(*twice), {"s": inside}, np.repeat(np.arange(80), 2))
+    alone = slice_spread(Embeddings(x, y), {"s": inside[::2]})
+    assert [(m.value, m.se, m.n) for m in found] == [(m.value, m.se, m.n) for m in alone]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from mmaudit.diagnostics import _screen, _sweep
+from mmaudit.diagnostics import _screen, _sweep, device_ranks
 from mmaudit.diagnostics.retrieval import DEPTH, nested_ranks, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.seeds import generator
@@ -107,6 +107,36 @@ def close(n=200, d=512, step=3e-8):
     y[1::2] = y[::2] * (1 + step * rng.normal(size=(n // 2, d)))
     x[1::2] = x[::2]
     return Embeddings(x.astype(np.float32), y.astype(np.float32))
+
+
+def long_candidates(n=40):
+    """Pairs that are like nobody else, but for a few candidates a thousand long that are like one query each.
+
+    They are above its own by 1e-10 and by 2e-9: the one is level where the longer of the two candidates sets
+    the scale, and above where it does not; the other is above.
+    """
+    x, y = (np.hstack([np.eye(n), np.zeros((n, 1))]) for _ in range(2))
+    for candidate, step in ((3, 2.0**-43), (11, 2.0**-39), (19, 2.0**-43), (27, 2.0**-39)):
+        y[candidate, -1] = 1000
+        y[candidate, candidate + 4] = 1
+        x[candidate + 4, -1] = step
+    return Embeddings(x.astype(np.float32), y.astype(np.float32), similarity="dot")
+
+
+@pytest.mark.parametrize("block", [7, 1024])
+@pytest.mark.parametrize("way", ["listed", "whole", "float64"])
+def test_the_longer_candidate_sets_the_scale_of_what_is_level(way, block, monkeypatch):
+    if way == "whole":
+        monkeypatch.setattr(_screen, "IN_DOUBT", 0.0)
+        monkeypatch.setattr(_screen, "_SPARSE", 0.0)
+    elif way == "float64":
+        monkeypatch.setattr(_screen, "error_bound", lambda width: np.inf)
+    embeddings = long_candidates()
+    for side in (embeddings, embeddings.swapped()):
+        expected = dense(side, np.arange(40))
+        assert all(sum(counts[kind].sum() for counts in expected) >= 2 for kind in ("ties", "better"))
+        same(ranks(side, block=block), expected)
+        same(device_ranks(side.x, side.y, similarity="dot", block=block), expected)
 
 
 def test_what_float32_cannot_tell_is_told_by_float64():

@@ -8,15 +8,17 @@ import pytest
 
 from mmaudit import diagnostics as d
 from mmaudit import inference
-from mmaudit.errors import SettingsError
+from mmaudit.errors import InputError, SettingsError
 from mmaudit.failures import damage
 from mmaudit.gates import CHECKS, Verdict, check_named
-from mmaudit.gates.case import Case
+from mmaudit.gates.case import Case, Inputs
 from mmaudit.gates.check import ACCESS
 from mmaudit.gates.controls import SEVERITIES, smallest
 from mmaudit.gates.data_checks import _with_simultaneous
+from mmaudit.gates.facets import Scan
 from mmaudit.gates.policy import FAILURE_ORDER
 from mmaudit.seeds import generator
+from mmaudit.subjects import Training
 from mmaudit.subjects.encode import violations
 
 GATES = [c.name for c in CHECKS if c.limit is not None or c.reference_limit is not None]
@@ -250,13 +252,13 @@ def test_a_rank_without_an_interval_stays_and_hides_no_other(monkeypatch):
     assert second.value == 3.0
 
 
-@pytest.mark.parametrize("noise", [0.5, 1.5, 3.0, 9.0])
-def test_the_gap_is_taken_at_the_least_depth_at_which_there_is_something_to_lose(noise):
+@pytest.mark.parametrize(("noise", "depth"), [(0.5, 1), (1.1, 5), (1.5, 10), (9.0, 10)])
+def test_the_gap_is_taken_at_the_least_depth_at_which_there_is_something_to_lose(noise, depth):
     case = pairs_of(n=200, noise=noise)
     (m,) = check_named("symmetry_gap").measure(case)
     enough = [k for k in (1, 5, 10) if case.ranks.mean_hits(k).mean() >= 0.3]
-    k = min(enough, default=10)
-    assert m == d.symmetry_gap(case.ranks, k)
+    assert min(enough, default=10) == depth
+    assert m == d.symmetry_gap(case.ranks, depth)
 
 
 def test_the_contract_counts_ways_and_its_notes_count_rows():
@@ -340,3 +342,168 @@ def test_what_a_gate_passes_on_cannot_be_changed_by_who_reads_it():
 def test_a_check_of_recall_measures_the_depth_in_its_name(k):
     case = pairs_of(n=60, noise=2.0)
     assert check_named(f"recall_at_{k}").measure(case) == [d.mean_recall(case.ranks, k)]
+
+
+@pytest.mark.parametrize("gone", ["value", "low", "high", "se"])
+def test_a_rank_of_which_a_number_is_missing_stays_as_it_is(monkeypatch, gone):
+    m = dataclasses.replace(inference.student("effective_rank_image", 9.0, 1.0, 9, 10), **{gone: None})
+    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings: (m, m))
+    assert check_named("effective_rank").measure(pairs_of(n=8)) == [m, m]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_rank_a_bit_of_a_handful(n):
+    for m, rank in zip(
+        check_named("effective_rank").measure(pairs_of(n=n)),
+        d.per_side(d.effective_rank, pairs_of(n=n).embeddings),
+        strict=True,
+    ):
+        assert m.value == (None if n == 1 else pytest.approx(rank.value / math.log2(n)))
+
+
+def test_the_quantile_of_a_tail_takes_two_hundred_trusted_pairs():
+    case = pairs_of(n=250)
+    enough = dataclasses.replace(case, trusted=np.arange(250) < 200)
+    assert check_named("tail_excess").measure(enough) == [d.tail_excess(enough.pair_losses, enough.trusted)]
+    with pytest.raises(InputError, match=r"199 trusted pairs cannot place .* trust 200 or more"):
+        check_named("tail_excess").measure(dataclasses.replace(case, trusted=np.arange(250) < 199))
+
+
+def test_what_costs_most_is_measured_on_all_of_two_thousand_pairs():
+    case = pairs_of(n=2000, width=4)
+    assert case.some_embeddings is case.embeddings
+    more = pairs_of(n=2001, width=4)
+    assert len(more.some_embeddings) == 2000
+    rows = {tuple(row) for row in more.embeddings.x}
+    assert all(tuple(row) in rows for row in more.some_embeddings.x)
+
+
+def test_information_is_that_of_the_first_modality_about_every_label():
+    case = dataclasses.replace(
+        pairs_of(n=60, width=3),
+        modalities=("audio", "text"),
+        factors={"f": np.arange(60) % 3},
+        nuisance={"n": np.arange(60) // 30},
+    )
+    x, _ = case.embeddings.scored
+    labels = {"f": case.factors["f"], "n": case.nuisance["n"]}
+    assert check_named("factor_information").measure(case) == [
+        d.v_information(x, codes, modality="audio", factor_name=name) for name, codes in labels.items()
+    ]
+    assert check_named("binned_information").measure(case) == [
+        m for name, codes in labels.items() for m in d.mi_proxy(x, codes, modality="audio", factor_name=name)
+    ]
+
+
+def test_every_nuisance_column_is_measured_by_itself_and_named():
+    case = dataclasses.replace(
+        pairs_of(n=60, noise=1.5),
+        groups=np.arange(60) // 2,
+        nuisance={"a": np.arange(60) % 3, "b": np.arange(60) // 20},
+    )
+    for name, measure in (
+        ("blind_baseline", lambda codes: d.blind_baseline(codes, case.groups)),
+        ("matched_negative_drop", lambda codes: d.matched_negative_drop(case.embeddings, codes, case.groups)),
+    ):
+        assert check_named(name).measure(case) == [
+            dataclasses.replace(measure(codes), name=f"{name} ({column})")
+            for column, codes in case.nuisance.items()
+        ]
+
+
+def test_a_placebo_compares_the_first_redraw_with_the_others():
+    drawn = tuple(pairs_of(n=60, noise=noise, seed=3).embeddings for noise in (0.5, 1.0, 1.5))
+    case = dataclasses.replace(pairs_of(n=60), groups=np.arange(60) // 2, redrawn=drawn)
+    first, *others = (d.ranks(e, case.groups) for e in drawn)
+    (m,) = check_named("placebo_drop").measure(case)
+    assert m == dataclasses.replace(d.counterfactual_drop(first, others), name="placebo_drop")
+    (m,) = check_named("counterfactual_drop").measure(case)
+    assert m == d.counterfactual_drop(case.ranks, [first, *others])
+    with pytest.raises(InputError, match="one redraw has no other"):
+        check_named("placebo_drop").measure(dataclasses.replace(case, redrawn=drawn[:1]))
+
+
+def test_figures_of_a_training_are_those_of_its_kind():
+    norms = (np.array([1.0, 2.0, 4.0]), np.array([2.0, 2.0, 2.0]))
+    moved = (np.array([0.1, 0.4]), np.array([0.1, 0.1]))
+    told = Training(gradient_norms=norms, temperature=0.07, movements=moved)
+    seen = dataclasses.replace(told, observed="from outside")
+    history, outside = (dataclasses.replace(pairs_of(n=8), training=t) for t in (told, seen))
+    assert check_named("gradient_ratio").measure(history) == [d.gradient_ratio(*norms)]
+    assert check_named("gradient_ratio").measure(outside) == [d.batch_gradient_ratio(*norms, "from outside")]
+    (m,) = check_named("movement_ratio").measure(history)
+    assert m == d.movement_ratio(*moved)
+    (m,) = check_named("movement_ratio").measure(outside)
+    assert (m.value, m.notes) == (pytest.approx(math.log(4)), ("from outside",))
+    assert m.method == "log ratio of relative movements between two checkpoints"
+    still = dataclasses.replace(history, training=dataclasses.replace(told, movements=None))
+    with pytest.raises(InputError, match="weights before training are not known"):
+        check_named("movement_ratio").measure(still)
+    with pytest.raises(InputError, match="no retrieval hits"):
+        check_named("one_step_influence").measure(still)
+    hits = tuple((np.arange(8) % k == 0).astype(float) for k in (2, 3, 4))
+    influenced = dataclasses.replace(history, training=dataclasses.replace(told, influence=hits))
+    assert check_named("one_step_influence").measure(influenced) == list(d.one_step_influence(*hits))
+
+
+def test_a_modality_without_numbers_is_not_compared_and_the_other_is():
+    case = pairs_of(n=40)
+    numbers = generator(2, "numbers").normal(size=(20, 3))
+    rows = np.arange(0, 40, 2)
+    for side, name in enumerate(("first_input_similarity", "second_input_similarity")):
+        modality = case.modalities[side]
+        one = dataclasses.replace(case, inputs=Inputs(rows=rows, columns={modality: numbers}))
+        (m,) = check_named(name).measure(one)
+        assert m == d.input_similarity(numbers, case.embeddings.scored[side][rows], modality=modality)
+        other = dataclasses.replace(case, inputs=Inputs(rows=rows, columns={}))
+        with pytest.raises(InputError, match=f"the {modality} inputs are no arrays of numbers"):
+            check_named(name).measure(other)
+
+
+def test_a_scan_measures_its_sample_by_its_groups_and_says_why_it_cannot():
+    rows = np.arange(0, 60, 2)
+    column = {"source": np.arange(30) % 3}
+    case = dataclasses.replace(pairs_of(n=60, noise=1.5), groups=np.arange(60) // 4)
+    for name, form, content in (("shortcut_scan", column, {}), ("content_scan", {}, column)):
+        scanned = dataclasses.replace(case, scan=Scan(rows, form, content, ()))
+        (m,) = check_named(name).measure(scanned)
+        (wanted,) = d.same_value_drops(case.embeddings.take(rows), column, case.groups[rows], name=name)
+        assert m == _with_simultaneous(wanted, 1)
+        nothing = dataclasses.replace(case, scan=Scan(rows, content, form, ("a", "b", "c", "d")))
+        with pytest.raises(InputError, match=r"^a; b; c$"):
+            check_named(name).measure(nothing)
+        bare = dataclasses.replace(case, scan=Scan(rows, {}, {}, ()))
+        with pytest.raises(InputError, match="no column is left to be scanned"):
+            check_named(name).measure(bare)
+
+
+def test_slices_and_splits_are_measured_by_the_groups():
+    case = dataclasses.replace(
+        pairs_of(n=80, noise=1.0),
+        modalities=("audio", "text"),
+        groups=np.arange(80) // 2,
+        slices={"most": np.arange(80) < 70},
+        splits=np.arange(80) % 2,
+        contents={"audio": np.arange(80) // 2, "text": np.arange(80)},
+    )
+    assert check_named("slice_discrimination").measure(case) == d.slice_discrimination(
+        case.ranks, case.slices
+    )
+    assert check_named("slice_spread").measure(case) == d.slice_spread(
+        case.embeddings, case.slices, case.groups
+    )
+    assert check_named("near_duplicates").measure(case) == [
+        d.near_duplicates(z, case.splits, case.groups, modality=m)
+        for m, z in zip(("audio", "text"), case.embeddings.scored, strict=True)
+    ]
+    overlap = check_named("split_overlap").measure(case)
+    assert [(m.name, m.value) for m in overlap] == [
+        ("split_overlap (audio)", 1.0),
+        ("split_overlap (text)", 0.0),
+    ]
+    few = dataclasses.replace(case, slices={"few": np.arange(80) < 50})
+    for name in ("slice_discrimination", "slice_spread"):
+        with pytest.raises(InputError, match="no slice holds 30 items"):
+            check_named(name).measure(few)
+    with pytest.raises(InputError, match="the inputs have no content"):
+        check_named("split_overlap").measure(dataclasses.replace(case, contents={}))

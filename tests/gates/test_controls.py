@@ -93,6 +93,8 @@ def test_twins_carry_a_code_that_both_sides_share_and_all_codes_occur(severity):
     codes = [side[:, WIDTH:] for side in (marked.x, marked.y)]
     assert np.array_equal(*codes)
     assert codes[0].shape == (N, MARK_CODES)
+    drawn = generator(1, "damage").integers(0, 16, size=N)
+    assert np.array_equal(codes[0].argmax(axis=1), drawn)
     assert np.array_equal(codes[0].sum(axis=1), np.full(N, np.float32(severity)))
     assert (codes[0].sum(axis=0) > 0).all()
     before, after = (d.twin_accuracy(t.x, t.y, 4).value for t in (case.twins, marked))
@@ -103,11 +105,14 @@ def test_a_redrawn_code_is_shared_as_audited_and_not_once_redrawn():
     case = plain(redrawn=(Embeddings(*rows(3)), Embeddings(*rows(4))))
     marked = planted("counterfactual_drop", case, 0.5)
     shared = marked.x[:, WIDTH:]
+    rng = generator(1, "damage")
+    assert np.array_equal(shared.argmax(axis=1), rng.integers(0, 16, size=N))
     assert np.array_equal(shared, marked.y[:, WIDTH:])
     assert (shared.sum(axis=0) > 0).all()
     assert shared.shape[1] == MARK_CODES
     for again in marked.redrawn:
         first, second = (side[:, WIDTH:].argmax(axis=1) for side in (again.x, again.y))
+        assert np.array_equal([first, second], rng.integers(0, 16, size=(2, N)))
         assert 0 < np.mean(first == second) < 0.2
         assert len(set(first)) == len(set(second)) == MARK_CODES
 
@@ -203,3 +208,84 @@ def test_the_search_for_the_least_severity_asks_as_little_as_bisection():
     # A damage that leaves nothing to lose at its fullest is looked for from below.
     assert smallest(lambda severity: 0.2 <= severity <= 0.4) == 0.2
     assert smallest(lambda severity: severity in (0.02, 1.0)) in (0.02, 1.0)
+
+
+def test_a_damage_that_only_the_last_but_one_severity_shows_is_found():
+    for severity in SEVERITIES[:-1]:
+        assert smallest(lambda s, severity=severity: s == severity) == severity
+
+
+def test_nothing_is_tried_twice():
+    for reject in (lambda s: False, lambda s: s > 0.1, lambda s: s == 0.9, lambda s: True):
+        asked = []
+        smallest(lambda s, reject=reject, asked=asked: asked.append(s) or reject(s))
+        assert len(asked) == len(set(asked))
+        assert set(asked) <= set(SEVERITIES)
+
+
+def test_a_scanned_column_has_a_code_for_each_value_and_one_for_unknown():
+    scan = Scan(np.arange(0, N, 2), {"source": np.arange(N // 2) % 3, "other": np.zeros(N // 2, int)}, {}, ())
+    full = planted("shortcut_scan", plain(scan=scan), 1.0)
+    assert full.x.shape == full.y.shape == (N, WIDTH + 4)
+
+
+@pytest.mark.parametrize(("small", "damaged"), [(29, slice(0, 100)), (30, slice(210, 240))])
+def test_the_slice_that_is_damaged_has_thirty_items(small, damaged):
+    inside = {"small": np.arange(N) >= N - small, "large": np.arange(N) < 100}
+    for name in ("slice_discrimination", "slice_spread"):
+        moved = ~np.isclose(planted(name, plain(slices=inside), 0.8).y, rows()[1]).all(axis=1)
+        assert np.flatnonzero(moved).tolist() == list(range(N))[damaged]
+
+
+def test_copies_are_taken_from_the_split_of_the_first_item():
+    splits = np.array([2, 2, 0, 1] * (N // 4))
+    contents = {"image": np.arange(N)}
+    codes = planted("split_overlap", plain(splits=splits, contents=contents), 1.0).contents["image"]
+    assert np.array_equal(codes[splits == 2], np.flatnonzero(splits == 2))
+    assert (splits[codes] == 2).all()
+    assert len(set(codes[splits != 2])) > N // 8
+
+
+def test_a_case_of_some_pairs_keeps_what_is_said_of_them():
+    kept = np.array([4, 7, 9])
+    codes = np.arange(N)
+    e = Embeddings(*rows(2))
+    case = plain(
+        modalities=("audio", "text"),
+        similarity="dot",
+        groups=codes // 2,
+        trusted=codes % 2 == 0,
+        factors={"f": codes},
+        nuisance={"n": codes + 1},
+        scan=Scan(np.arange(0, N, 3), {"c": np.arange(N // 3)}, {}, ("s",)),
+        slices={"s": codes < 8},
+        splits=codes % 3,
+        contents={"image": codes * 2},
+        again=(Again("once more", kept, rows()[0][kept], rows()[1][kept]),),
+        inputs=Inputs(rows=kept, columns={}),
+        redrawn=(e, Embeddings(*rows(3))),
+        twins=e,
+        twin_size=4,
+    )
+    some = case.take(kept)
+    assert np.array_equal(some.x, rows()[0][kept])
+    assert np.array_equal(some.y, rows()[1][kept])
+    assert (some.modalities, some.similarity, some.twin_size) == (("audio", "text"), "dot", 4)
+    assert (some.groups.tolist(), some.trusted.tolist()) == ([2, 3, 4], [True, False, False])
+    assert (some.factors["f"].tolist(), some.nuisance["n"].tolist()) == ([4, 7, 9], [5, 8, 10])
+    assert (some.scan.rows.tolist(), some.scan.form["c"].tolist()) == ([2], [3])
+    assert (some.slices["s"].tolist(), some.splits.tolist()) == ([True, True, False], [1, 1, 0])
+    assert some.contents["image"].tolist() == [8, 14, 18]
+    assert (some.again, some.inputs, some.twins) == ((), None, e)
+    assert [r.x.tolist() for r in some.redrawn] == [r.x[kept].tolist() for r in case.redrawn]
+    bare = plain().take(kept)
+    assert (bare.groups, bare.trusted, bare.scan, bare.splits, bare.twin_size) == (None, None, None, None, 0)
+
+
+def test_unit_rows_of_a_case_have_their_directions():
+    case = plain()
+    for found, z in zip(case.directions, (case.x, case.y), strict=True):
+        unit = z / np.linalg.norm(z, axis=1, keepdims=True).astype(np.float64)
+        assert found.singular == pytest.approx(
+            np.linalg.svd(unit - unit.mean(axis=0), compute_uv=False), rel=1e-5
+        )

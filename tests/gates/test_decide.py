@@ -295,6 +295,8 @@ def test_the_worst_measurement_decides_and_the_others_are_kept():
     assert inside.measurement.name == "b"
     gone = inference.undefined("gone", "why")
     assert judged([around(0.1), gone], limit(high=0.4)).reason == "gone is undefined: why"
+    more = inference.undefined("gone", "why", notes=("mine", "too"))
+    assert judged([more], limit(high=0.4)).reason == "gone is undefined: why"
     unsaid = dataclasses.replace(gone, notes=())
     assert judged([unsaid], limit(high=0.4)).reason == "gone is undefined: no reason was given"
 
@@ -312,3 +314,18 @@ def test_rejection_is_at_alpha_itself():
     assert judged(m, limit(high=0.4), alpha=7 * p * 0.999, family=7).verdict is not REJECT
     (at,) = finalize([outcome("a", 0.05 / 20)], Settings())
     assert at.verdict is REJECT
+
+
+def test_the_nearer_end_of_the_limit_tells_which_is_worst():
+    a, b, c = (around(v, name=n) for v, n in ((0.1, "a"), (0.3, "b"), (-0.3, "c")))
+    for low, high, found, worst in (
+        (-0.5, 0.4, [a, b, c], "b"),
+        (-0.5, 0.4, [a, c], "c"),
+        (-0.4, 0.5, [a, b, c], "c"),
+        (-0.4, 0.5, [a, b], "b"),
+        (-0.9, None, [a, b, c], "c"),
+        (None, 0.9, [c, a, b], "b"),
+    ):
+        for order in (found, found[::-1]):
+            decision = judged(order, limit(low, high))
+            assert (decision.verdict, decision.measurement.name) == (ACCEPT, worst)

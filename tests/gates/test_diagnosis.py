@@ -5,7 +5,7 @@ import pytest
 from mmaudit.diagnostics import mispairing_rate, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
-from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, check_named
+from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, check_named, diagnosis
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, ALPHA, Diagnosis, _finding, diagnose
 from mmaudit.inference import exact, proportion, student, undefined
 from mmaudit.seeds import generator
@@ -286,3 +286,35 @@ def test_a_diagnosis_of_nothing_says_that_nothing_was_looked_at():
     seen = str(Diagnosis(failures=(), evidence=(), access=("embeddings", "claimed pairs"), unknown=("x",)))
     assert "looked at: embeddings, claimed pairs" in seen
     assert "  cannot know: x" in seen
+
+
+@pytest.mark.parametrize(
+    "check", ["norm_leak", "rank_asymmetry", "twin_accuracy", "separation", "mean_cosine"]
+)
+@pytest.mark.parametrize(("times", "there"), [(0.5, True), (1.0, True), (1.001, False)])
+def test_every_rule_holds_at_its_level(monkeypatch, check, times, there):
+    """A modality alone, two together: the level is shared where one is enough, and not where both must."""
+    first, *others = (BROKEN[check].measurement, *BROKEN[check].others)
+    shared = 1 + len(others) if check in ("norm_leak", "rank_asymmetry", "twin_accuracy") else 1
+    p = times * ALPHA / shared
+    monkeypatch.setattr(diagnosis, "tail_probability", lambda m, low, high: p)
+    level = dataclasses.replace(BROKEN[check], measurement=dataclasses.replace(first, value=p))
+    rest = [o for o in HEALTHY if o.check not in ("norm_leak", check)]
+    monkeypatch.setattr(diagnosis, "_RULES", [r for r in diagnosis._RULES if r.check == check])
+    assert bool(diagnose([*rest, level]).failures) == there
+
+
+def test_both_modalities_must_break_the_limit_of_a_collapse_and_an_undefined_one_does_not():
+    gone = undefined("separation_text", "why")
+    low = student("separation_image", 0.01, 0.001, 100, 800)
+    assert found(replaced=(outcome("separation", low, gone),)).failures == ()
+    assert found(replaced=(outcome("separation", low, low),)).failures == ("collapse",)
+    assert found(replaced=(outcome("separation", low),)).failures == ("collapse",)
+
+
+@pytest.mark.parametrize(("low", "level"), [(0.01, 0.01), (0.0001, 0.0001), (None, ALPHA)])
+def test_odd_pairs_are_corruption_below_the_limit_of_their_gate(low, level):
+    limit = None if low is None else Limit(low=low, kind="user", rationale="mine")
+    for p, failures in ((0.999 * level, ("corruption",)), (level, ()), (0.5, ())):
+        odd = dataclasses.replace(outcome("exchangeability", exact("exchangeability", p, 400)), limit=limit)
+        assert found(replaced=(odd,)).failures == failures

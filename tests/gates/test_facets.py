@@ -93,3 +93,59 @@ def test_a_slice_is_named_by_forty_letters_at_most(length, shown):
     values = np.array(["x" * length, "y" * length] * 40)
     pairs = Pairs(inputs={"a": np.zeros(80), "b": np.zeros(80)}, metadata={"m": values})
     assert set(slices_of(pairs)) == {f"m = {letter * shown}" for letter in "xy"}
+
+
+def test_a_column_that_cuts_nothing_hides_no_other():
+    n = 80
+    column = np.array(["x", "y"])[np.arange(n) % 2]
+    pairs = Pairs(
+        inputs={"a": np.zeros(n), "b": np.zeros(n)},
+        metadata={"id": np.array([str(i) for i in range(n)]), "m": column},
+        nuisance={"lone": np.zeros(n, int), "n": np.arange(n) % 2},
+    )
+    assert list(slices_of(pairs)) == ["m = x", "m = y", "n = 0", "n = 1"]
+
+
+def test_of_more_slices_the_hundred_largest_are_cut():
+    """Two columns of 60 values each; that the least of 120 slices are left out shows in their sizes."""
+    values = np.repeat(np.arange(60), np.arange(6, 66))
+    n = len(values)
+    pairs = Pairs(
+        inputs={"a": np.zeros(n), "b": np.zeros(n)},
+        metadata={name: np.array([f"v{v}" for v in values]) for name in ("p", "q")},
+    )
+    cut = slices_of(pairs)
+    assert sorted(int(rows.sum()) for rows in cut.values()) == sorted(2 * list(range(16, 66)))
+    assert list(cut) == sorted(cut)
+
+
+def test_equal_values_in_another_letter_case_or_spacing_are_one_content():
+    pairs = Pairs(inputs={"a": ["x  Y", "X y", "z", "z "], "b": [np.arange(k) for k in (2, 2, 3, 2)]})
+    found = contents_of(pairs)
+    assert found["b"].tolist() == [0, 0, 1, 0]
+    assert found["whole pair"].tolist() == [0, 0, 1, 2]
+    assert "a" not in found
+
+
+@pytest.mark.parametrize(
+    "column",
+    [np.arange(3.0), [np.float64(1), np.float64(2), np.float64(2)], [object()] * 3, ["x", 1, 2], [1, 2, 2]],
+)
+def test_numbers_and_objects_have_no_content(column):
+    text = ["a", "b", "b"]
+    assert contents_of(Pairs(inputs={"image": column, "text": text})) == {}
+    assert contents_of(Pairs(inputs={"text": text, "image": column})) == {}
+
+
+def test_what_may_be_meaning_is_told_by_the_end_of_its_name_unless_it_was_given():
+    n = 60
+    words = np.array(["one", "two"])[np.arange(n) % 2]
+    pairs = Pairs(
+        inputs={"image": np.arange(n), "text": [f"{w} thing {v}" for w, v in zip(words, words, strict=True)]},
+        metadata={"shot brightness": words, "source": words},
+    )
+    scan = scan_of(pairs, 7)
+    assert {"shot brightness", "source"} <= set(scan.form)
+    assert {"text first word", "text last word"} <= set(scan.content)
+    assert not set(scan.form) & set(scan.content)
+    assert scan.rows.tolist() == list(range(n))

@@ -81,6 +81,12 @@ def test_margin_counts_half_widths_to_the_nearest_limit():
 def test_margin_without_sampling_error_or_numbers_is_infinite():
     assert margin(outcome(ACCEPT, span=(0.0, 0.0, 0.0))) == math.inf
     assert margin(outcome(REJECT, span=(1.0, 1.0, 1.0))) == -math.inf
+    assert margin(outcome(ACCEPT, span=(0.1, 0.1, 0.1))) == math.inf
+    for bounds in ((None, 0.05), (-0.05, None), (None, None)):
+        assert margin(outcome(ACCEPT, span=(0.0, *bounds))) == math.inf
+        assert margin(outcome(REJECT, span=(0.5, *bounds))) == -math.inf
+    no_sides = Limit(kind="user", rationale="")
+    assert margin(outcome(ACCEPT, limit=no_sides)) == math.inf
     assert margin(outcome(INCONCLUSIVE, span=(None, None, None))) == math.inf
     assert margin(outcome(REJECT, span=(None, None, None))) == -math.inf
     assert margin(outcome(None, limit=None)) == math.inf

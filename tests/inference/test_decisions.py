@@ -218,3 +218,9 @@ def test_no_item_more_is_asked_for_where_a_whole_number_decides():
     assert inference.n_to_decide(m, None, 0.5 + half / 2) == 100
     assert inference.n_to_decide(m, None, 0.5 + half / 3) == 225
     assert inference.n_to_decide(m, 0.5 - half / 5, None) == 625
+
+
+def test_a_limit_that_no_share_can_reach_is_cleared_by_one_item():
+    m = inference.proportion("p", [1.0, 0.0, 1.0])
+    assert inference.n_to_decide(m, None, 1.2) == inference.n_to_decide(m, -0.5, None) == 1
+    assert inference.n_to_decide(m, None, 1.0) == 1

@@ -62,6 +62,7 @@ def test_effective_trials_never_exceed_the_hits_and_count_whole_clusters():
     assert inference.proportion("p", np.tile([0.0, 1.0], 20), clusters=clusters // 2).df == 40
     assert inference.proportion("p", np.ones(40), clusters=clusters).df == 8
     assert inference.proportion("p", np.ones(5), clusters=np.zeros(5)).df == 1
+    assert inference.proportion("p", [1.0, 0.0, 1.0], clusters=np.zeros(3)).df == 1
 
 
 def test_variance_that_items_share_costs_trials_and_widens_differences():
@@ -445,7 +446,7 @@ def test_an_undefined_measurement_counts_its_items_and_gives_its_reason_first():
 
 
 def test_a_wilson_interval_touches_its_end_exactly_and_only_there():
-    for n in (1, 3, 7, 11, 1000):
+    for n in (*range(1, 60), 1000):
         none, every = inference.proportion("p", np.zeros(n)), inference.proportion("p", np.ones(n))
         assert (none.low, every.high) == (0.0, 1.0)
         assert 0 < none.high == pytest.approx(1 - every.low)
@@ -462,3 +463,10 @@ def test_canonical_order_is_that_of_the_bytes_side_by_side():
     assert inference.canonical_order(np.array([3.0, 1.0, 2.0, 1.0])).tolist() == [1, 3, 2, 0]
     cube = np.arange(12.0).reshape(3, 2, 2)[::-1]
     assert inference.canonical_order(cube).tolist() == [2, 1, 0]
+
+
+def test_items_that_differ_by_little_are_sorted_by_that_little():
+    """Else their order would be the one they came in."""
+    table = np.array([[3e-30, 1.0], [1e-30, 1.0], [2e-30, 1.0]])
+    assert inference.canonical_order(table).tolist() == [1, 2, 0]
+    assert inference.canonical_order(table[::-1]).tolist() == [1, 0, 2]
