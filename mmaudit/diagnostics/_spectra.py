@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
 from mmaudit.threads import one_blas_thread
 
-__all__ = ["spectra"]
+__all__ = ["Spectra", "remembered", "spectra"]
 
 IntArray = npt.NDArray[np.int64]
 Spectra = Callable[[IntArray], FloatArray]
@@ -24,12 +24,11 @@ _REMEMBERED = 64
 does every severity of a damage to one modality alone, of the other one."""
 
 
-def spectra(z: FloatArray, centred: bool) -> Spectra:
-    """Return a function from rows (k,) to the eigenvalues, descending, of their second moment over the
-    squared peak of ``z``. Those that rounding cannot tell from zero are zero. ``z`` is not empty.
+def remembered(z: FloatArray, centred: bool) -> Spectra:
+    """Return :func:`spectra` that are not worked out again where the same content and rows were asked for.
 
-    What was found for the same content and rows is not worked out again. Everything is worked out on one BLAS
-    thread: whoever asks next may not see how many the first had.
+    To know that the content is the same is not worth its while for a single decomposition. Everything is
+    worked out on one BLAS thread: whoever asks next may not see how many the first had.
     """
     content = hashlib.sha256(np.ascontiguousarray(z).data).digest()
     known = _known(content, z.shape, centred)
@@ -40,7 +39,7 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
         if key not in known:
             with one_blas_thread():
                 if not worked_out:
-                    worked_out.append(_spectra(z, centred))
+                    worked_out.append(spectra(z, centred))
                 known[key] = worked_out[0](rows)
                 known[key].setflags(write=False)
         return known[key]
@@ -54,8 +53,9 @@ def _known(content: bytes, shape: tuple[int, ...], centred: bool) -> dict[bytes,
     return {}
 
 
-def _spectra(z: FloatArray, centred: bool) -> Spectra:
-    """Return what :func:`spectra` does, and remember nothing.
+def spectra(z: FloatArray, centred: bool) -> Spectra:
+    """Return a function from rows (k,) to the eigenvalues, descending, of their second moment over the
+    squared peak of ``z``. Those that rounding cannot tell from zero are zero. ``z`` is not empty.
 
     The moment of all rows is taken once and that of the rows left out is subtracted, so that a jackknife
     costs about two passes over ``z``. With more dimensions than items, the kernel matrix takes its place;

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, as_matrix, blocks, named
-from mmaudit.diagnostics._spectra import spectra
+from mmaudit.diagnostics._spectra import Spectra, remembered, spectra
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 
@@ -59,10 +59,12 @@ RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
 }
 
 
-def _ranks(z: FloatArray, kind: RankKind) -> Callable[[IntArray], float]:
+def _ranks(
+    z: FloatArray, kind: RankKind, decomposed: Callable[[FloatArray, bool], Spectra] = remembered
+) -> Callable[[IntArray], float]:
     """Return a function from rows (k,) to exp of the entropy of their spectrum's shares; 0 if it is zero."""
     centred, power, epsilon, _ = RANKS[kind]
-    spectra_of = spectra(z, centred)
+    spectra_of = decomposed(z, centred)
 
     def of(rows: IntArray) -> float:
         return exp_entropy(spectra_of(rows) ** power, epsilon)
@@ -175,7 +177,7 @@ def rank(z: npt.ArrayLike, kind: RankKind) -> float | None:
     """
     matrix = as_matrix(z)
     n, d = matrix.shape
-    return None if n < 2 or d == 0 else _ranks(matrix, kind)(np.arange(n))
+    return None if n < 2 or d == 0 else _ranks(matrix, kind, spectra)(np.arange(n))
 
 
 def spectrum(z: npt.ArrayLike, *, centred: bool = True) -> FloatArray:
@@ -199,12 +201,12 @@ def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95)
     name = named("alpha_req", modality)
     matrix = as_matrix(z)
     n = len(matrix)
-    positive = int((spectrum(matrix) > 0).sum())
+    spectra_of = remembered(matrix, True)
+    positive = np.count_nonzero(spectra_of(np.arange(n))) if matrix.size else 0
     if positive < 3:
         return inference.undefined(
             name, f"a power law needs 3 positive eigenvalues, got {positive}", n, confidence=confidence
         )
-    spectra_of = spectra(matrix, True)
 
     def decay(rows: IntArray) -> float:
         values = spectra_of(rows)

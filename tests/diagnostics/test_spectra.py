@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmaudit.diagnostics import _spectra, geometry
-from mmaudit.diagnostics._spectra import spectra
+from mmaudit.diagnostics._spectra import remembered
 from mmaudit.embeddings import Embeddings
 from mmaudit.inference import canonical_order
 from mmaudit.seeds import generator
@@ -32,7 +32,7 @@ def decompositions(monkeypatch):
 @pytest.mark.parametrize(("n", "d", "rank"), [(60, 12, 12), (40, 90, 90), (60, 30, 5), (40, 90, 7)])
 def test_parts_have_the_spectra_of_their_dense_rows(n, d, rank, centred):
     z = cloud(n, d, rank, "dense")
-    of = spectra(z, centred)
+    of = remembered(z, centred)
     order = generator(0, "spectra parts").permutation(n)
     for rows in (order, order[: n - 3], order[5:], order[n // 2 :]):
         part = z[rows] - z[rows].mean(axis=0) if centred else z[rows]
@@ -64,23 +64,23 @@ def test_damage_to_one_side_leaves_the_spectra_of_the_other(decompositions):
 def test_other_content_rows_or_centring_are_worked_out(decompositions):
     z = cloud(30, 8, 8, "other")
     rows = np.arange(20)
-    spectra(z, False)(rows)
+    remembered(z, False)(rows)
     for matrix, centred, part in ((-z[::-1], False, rows), (z, True, rows), (z, False, rows[1:])):
         before = len(decompositions)
-        spectra(matrix, centred)(part)
+        remembered(matrix, centred)(part)
         assert len(decompositions) > before
 
 
 def test_what_is_remembered_does_not_show(decompositions):
     z = cloud(60, 12, 12, "order")
     order = canonical_order(z)
-    alone = [spectra(z, True)(order[k:]).tobytes() for k in (3, 7)]
+    alone = [remembered(z, True)(order[k:]).tobytes() for k in (3, 7)]
     _spectra._known.cache_clear()
     geometry.alpha_req(z)
-    assert [spectra(z, True)(order[k:]).tobytes() for k in (7, 3)] == alone[::-1]
+    assert [remembered(z, True)(order[k:]).tobytes() for k in (7, 3)] == alone[::-1]
 
 
 def test_remembered_spectra_cannot_be_changed():
-    found = spectra(cloud(20, 4, 4, "kept"), True)(np.arange(10))
+    found = remembered(cloud(20, 4, 4, "kept"), True)(np.arange(10))
     with pytest.raises(ValueError, match="read-only"):
         found[0] = 1.0
