@@ -60,7 +60,7 @@ class Probe:
                 logits[self._fixed :] @ columns.T + held
             )
 
-        # SciPy brings a BLAS of its own, which nobody has limited before it was imported.
+        # Vectors are short here, and the threads of a BLAS look out for more work long after a small product.
         with one_blas_thread():
             found = minimize(
                 loss,

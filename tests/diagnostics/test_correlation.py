@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm, subspace_angles
@@ -143,31 +139,3 @@ def test_cka_error_equals_the_brute_force_jackknife(noise):
     values = np.array([d.linear_cka(e.take(np.delete(np.arange(150), i))).value for i in range(150)])
     brute = np.sqrt(149 * np.mean((values - values.mean()) ** 2))
     assert d.linear_cka(e).se == pytest.approx(brute, rel=0.03)
-
-
-def test_ridge_cca_has_one_blas_thread_though_scipy_was_not_imported_before():
-    """A BLAS that is loaded while others are limited has a thread for every core, and so other last bits."""
-    code = """
-import sys
-import numpy as np
-from threadpoolctl import threadpool_info
-from mmaudit.diagnostics import correlation
-from mmaudit.embeddings import Embeddings
-from mmaudit.threads import one_blas_thread
-
-assert "scipy.linalg" not in sys.modules
-seen = []
-
-class Watched:
-    def permutation(self, n):
-        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-        return np.arange(n)[::-1]
-
-correlation.generator = lambda *path: Watched()
-with one_blas_thread():
-    correlation.ridge_cca(Embeddings(*np.random.default_rng(0).standard_normal((2, 40, 30))), draws=1)
-print(set(seen))
-"""
-    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip() == "{1}", done.stderr
