@@ -56,7 +56,11 @@ def _let_this_thread_set() -> None:
 
 @functools.lru_cache(maxsize=1)
 def _libraries(modules: int) -> Any:
-    """Return the thread pools loaded by now, looked for anew once more modules are imported."""
+    """Return the thread pools loaded by now, looked for anew once more modules are imported.
+
+    SciPy's is loaded first: one that came while the others are limited would have a thread for every core.
+    """
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

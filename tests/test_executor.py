@@ -3,6 +3,8 @@
 import functools
 import operator
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -62,6 +64,24 @@ def test_every_job_has_one_blas_thread_and_the_process_its_own_again():
     for executor in EXECUTORS[:2]:
         assert set().union(*executor.map(lambda _: blas_threads(), range(4))) == {1}
     assert blas_threads() == before
+
+
+def test_scipy_imported_while_blas_is_limited_is_limited_too():
+    """Where its linear algebra came first from within a check, the last bits of that check depended on it."""
+    code = """
+import sys
+import numpy
+from mmaudit.threads import one_blas_thread
+from threadpoolctl import threadpool_info
+
+assert "scipy" not in sys.modules
+with one_blas_thread():
+    import scipy.linalg
+    print({row["num_threads"] for row in threadpool_info() if row["user_api"] == "blas"})
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "{1}", done.stderr
 
 
 def test_the_last_thread_to_leave_gives_the_blas_threads_back():

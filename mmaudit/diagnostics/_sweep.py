@@ -170,10 +170,12 @@ def _count(
 
 def each(task: Callable[[slice], None], parts: Sequence[slice], threads: int) -> None:
     """Run ``task`` on all ``parts``, each thread with a BLAS of one thread."""
-    if threads == 1 or len(parts) == 1:
-        for part in parts:
-            task(part)
-        return
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(task, parts):
-            pass
+    with one_blas_thread():
+        # Alone, too: the threads of a BLAS look out for more work long after a small product.
+        if threads == 1 or len(parts) == 1:
+            for part in parts:
+                task(part)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(task, parts):
+                pass

@@ -278,14 +278,14 @@ STOREY = (np.array([0.0, 0.5, 1.0]), np.array([0.0, 2.0]))
 
 def _best_weights(ranks: Ranks, trusted: BoolArray) -> tuple[FloatArray, FloatArray]:
     """Return edges (b + 1,) of bins of percentiles, and weights (b,) of mean 1 that know the share best."""
-    from sklearn.isotonic import isotonic_regression
+    from scipy.optimize import isotonic_regression
 
     widths, known = np.diff(EDGES), 2 * int(np.count_nonzero(trusted))
     places = np.hstack([_before(side, EDGES)[:, trusted] for side in (ranks.forward, ranks.backward)])
     mass = np.diff(places.sum(axis=1))
     # One place drawn blindly is added: a bin that no trusted pair has reached is not one that none can reach.
     density = (mass / widths + 1) / (known + 1)
-    density = isotonic_regression(density, sample_weight=widths, increasing=False)
+    density = isotonic_regression(density, weights=widths, increasing=False).x
     share = SHARES[0]
     for _ in range(ROUNDS):
         heights = 1 / (share + (1 - share) * density)

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit import inference
-from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray, as_matrix, blocks, named
+from mmaudit.diagnostics._arrays import FloatArray, as_matrix, blocks, named
+from mmaudit.diagnostics._spectra import Spectra, remembered, spectra
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 
@@ -49,10 +50,6 @@ RankKind = Literal["rankme", "centred_rankme", "effective_rank"]
 _NORM_ROUNDING = 1e-3
 """Unit rows rounded to half precision (relative step 1e-3 in float16) differ in norm by less than this."""
 
-_FEW = 0.8
-"""Items that span less than this share of the dimensions they could are turned into these: one more
-decomposition, and twenty smaller ones."""
-
 _RANKME_EPSILON = 1e-7
 RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
     # kind: (centred, power of the eigenvalues, epsilon, method)
@@ -62,65 +59,15 @@ RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
 }
 
 
-def _spectra(z: FloatArray, centred: bool) -> Callable[[IntArray], FloatArray]:
-    """Return a function from rows (k,) to the eigenvalues, descending, of their second moment over the
-    squared peak of ``z``. Those that rounding cannot tell from zero are zero. ``z`` is not empty.
-
-    The moment of all rows is taken once and that of the rows left out is subtracted, so that a jackknife
-    costs about two passes over ``z``. With more dimensions than items, the kernel matrix takes its place;
-    items that span few dimensions are first turned into these.
-    """
-    n, d = z.shape
-    peak = np.abs(z).max()
-    # Over the peak, neither denormal nor huge entries leave float64 when they are squared.
-    scaled = z / peak if peak > 0 else z
-    if centred:
-        scaled = scaled - scaled.mean(axis=0)
-        if np.abs(scaled).max() <= RESOLUTION:
-            scaled = np.zeros_like(scaled)
-    moment = scaled.T @ scaled if d <= n else scaled @ scaled.T
-    negligible = 64 * np.finfo(np.float64).eps * np.trace(moment) / n
-    of_all = np.linalg.eigvalsh(moment / n)[::-1]
-    spanned = int(np.count_nonzero(of_all > negligible))
-    if spanned < _FEW * len(of_all):
-        squares, vectors = np.linalg.eigh(moment)
-        first = vectors[:, ::-1][:, :spanned]
-        scaled = scaled @ first if d <= n else first * np.sqrt(squares[::-1][:spanned])
-        moment = scaled.T @ scaled
-
-    def of(rows: IntArray) -> FloatArray:
-        k = len(rows)
-        if k == n:
-            values = of_all
-        elif len(moment) == scaled.shape[1]:
-            left = np.ones(n, dtype=np.bool_)
-            left[rows] = False
-            left_out = scaled[left]
-            part = (moment - left_out.T @ left_out) / k
-            if centred:
-                mean = scaled[rows].mean(axis=0)
-                part -= np.outer(mean, mean)
-            values = np.linalg.eigvalsh(part)[::-1]
-        else:
-            part = moment[np.ix_(rows, rows)] / k
-            if centred:
-                mean = part.mean(axis=0)
-                part += mean.mean() - mean - mean[:, None]
-            values = np.linalg.eigvalsh(part)[::-1]
-        found = np.zeros(min(k, d))
-        found[: len(values)] = values[: len(found)]
-        return np.where(found > negligible, found, 0.0)
-
-    return of
-
-
-def _ranks(z: FloatArray, kind: RankKind) -> Callable[[IntArray], float]:
+def _ranks(
+    z: FloatArray, kind: RankKind, decomposed: Callable[[FloatArray, bool], Spectra] = remembered
+) -> Callable[[IntArray], float]:
     """Return a function from rows (k,) to exp of the entropy of their spectrum's shares; 0 if it is zero."""
     centred, power, epsilon, _ = RANKS[kind]
-    spectra = _spectra(z, centred)
+    spectra_of = decomposed(z, centred)
 
     def of(rows: IntArray) -> float:
-        return exp_entropy(spectra(rows) ** power, epsilon)
+        return exp_entropy(spectra_of(rows) ** power, epsilon)
 
     return of
 
@@ -230,7 +177,7 @@ def rank(z: npt.ArrayLike, kind: RankKind) -> float | None:
     """
     matrix = as_matrix(z)
     n, d = matrix.shape
-    return None if n < 2 or d == 0 else _ranks(matrix, kind)(np.arange(n))
+    return None if n < 2 or d == 0 else _ranks(matrix, kind, spectra)(np.arange(n))
 
 
 def spectrum(z: npt.ArrayLike, *, centred: bool = True) -> FloatArray:
@@ -242,7 +189,7 @@ def spectrum(z: npt.ArrayLike, *, centred: bool = True) -> FloatArray:
     matrix = as_matrix(z)
     if matrix.size == 0:
         return np.zeros(0)
-    eigenvalues: FloatArray = _spectra(matrix, centred)(np.arange(len(matrix))) * np.abs(matrix).max() ** 2
+    eigenvalues: FloatArray = spectra(matrix, centred)(np.arange(len(matrix))) * np.abs(matrix).max() ** 2
     return eigenvalues
 
 
@@ -254,15 +201,15 @@ def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95)
     name = named("alpha_req", modality)
     matrix = as_matrix(z)
     n = len(matrix)
-    positive = int((spectrum(matrix) > 0).sum())
+    spectra_of = remembered(matrix, True)
+    positive = np.count_nonzero(spectra_of(np.arange(n))) if matrix.size else 0
     if positive < 3:
         return inference.undefined(
             name, f"a power law needs 3 positive eigenvalues, got {positive}", n, confidence=confidence
         )
-    spectra = _spectra(matrix, True)
 
     def decay(rows: IntArray) -> float:
-        values = spectra(rows)
+        values = spectra_of(rows)
         log_values = np.log(values[values > 0])
         if len(log_values) < 3:
             return math.nan

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray, as_matrix, named
+from mmaudit.diagnostics._probe import Probe
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 from mmaudit.seeds import generator
@@ -188,24 +189,23 @@ def _gains(
 
     0 where the items to fit on cannot teach a probe: one label, or equal rows.
     """
-    from sklearn.linear_model import LogisticRegression
-
     targets = labels[score]
     gains = np.zeros((len(strengths), len(targets)))
     centre, peak = z[fit].mean(axis=0), np.abs(z[fit]).max()
     features = (z - centre) / peak if peak > 0 else z
     spread = np.sqrt((features[fit] ** 2).mean())
-    present = np.unique(labels[fit])
+    present, known = np.unique(labels[fit], return_inverse=True)
     if spread <= RESOLUTION or len(present) < 2:
         return gains
     features = features / spread
     count = int(fit.sum())
     marginal = (np.bincount(labels[fit], minlength=classes) + 1) / (count + classes)
-    probe = LogisticRegression(tol=1e-3, max_iter=1000, warm_start=True)
+    probe = Probe(z.shape[1], len(present))
+    fit_features, score_features = features[fit], features[score]
     for gain, strength in zip(gains, strengths, strict=True):
-        probe.set_params(C=strength).fit(features[fit], labels[fit])
-        predicted = np.zeros((len(targets), classes))
-        predicted[:, present] = probe.predict_proba(features[score])
-        smoothed = (predicted[np.arange(len(targets)), targets] * count + 1) / (count + classes)
+        probe.fit(fit_features, known, strength)
+        predicted = np.zeros((classes, len(targets)))
+        predicted[present] = probe.probabilities(score_features)
+        smoothed = (predicted[targets, np.arange(len(targets))] * count + 1) / (count + classes)
         gain[:] = np.log(smoothed / marginal[targets])
     return gains

@@ -1,12 +1,16 @@
 """The image modality: a sinusoid under a shape's mask."""
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
 from mmaudit.errors import InputError
-from mmaudit.world.spec import SMALLEST_SIDE, OrientationSpan
+from mmaudit.pairs import IntArray
+from mmaudit.world.factors import factor_values
+from mmaudit.world.spec import COMBINATIONS, SMALLEST_SIDE, OrientationSpan
 
-__all__ = ["coordinates", "render", "to_gray"]
+__all__ = ["coordinates", "render", "rendered", "to_gray"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -57,6 +61,22 @@ def render(factors: npt.NDArray[np.int64], side: int, span: OrientationSpan) -> 
     picture -= picture.mean(axis=1, keepdims=True)
     picture /= picture.std(axis=1, keepdims=True)
     return np.asarray(picture)
+
+
+def rendered(combinations: IntArray, side: int, span: OrientationSpan) -> npt.NDArray[np.float32]:
+    """Return the noise-free pictures, (k, side²) float32, of ``combinations`` (k,), each rendered once."""
+    pictures, known = _gallery(side, span)
+    new = np.unique(combinations[~known[combinations]])
+    if len(new):
+        pictures[new] = render(factor_values(new), side, span)
+        known[new] = True
+    return np.asarray(pictures[combinations])
+
+
+@functools.lru_cache(maxsize=2)
+def _gallery(side: int, span: OrientationSpan) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Return room for a picture of every combination, and which of them are there."""
+    return np.empty((COMBINATIONS, side * side), dtype=np.float32), np.zeros(COMBINATIONS, dtype=np.bool_)
 
 
 def to_gray(pictures: npt.NDArray[np.floating], side: int) -> npt.NDArray[np.uint8]:

@@ -52,7 +52,8 @@ class Items:
     def image_features(self, index: npt.ArrayLike) -> FloatArray:
         """Return (k, side²) float32 standardised pixels with noise; a code channel appends its columns."""
         rows, spec = self._rows(index), self.spec
-        pixels = self._noisy_pictures(rows, spec.image_side, "image features")
+        clean = images.rendered(self.combinations[rows], spec.image_side, spec.orientation_span)
+        pixels = self._noisy(clean, rows, spec.image_side, "image features")
         if spec.confounder is None:
             return pixels
         codes = self.image_codes[rows]
@@ -84,7 +85,8 @@ class Items:
         shown = np.empty((len(rows), side, side, 3), dtype=np.uint8)
         # Block after block draws each block's noise once, and bounds the memory of the float pictures.
         for here in noise.places_by_block(rows):
-            block = images.to_gray(self._noisy_pictures(rows[here], side, "pictures"), side)
+            clean = images.render(self.factors[rows[here]], side, spec.orientation_span).astype(np.float32)
+            block = images.to_gray(self._noisy(clean, rows[here], side, "pictures"), side)
             if spec.confounder is not None:
                 block = confounders.stamp(block, spec.confounder, self.image_codes[rows[here]])
             shown[here] = block
@@ -143,8 +145,8 @@ class Items:
             raise InputError(f"item {outside[0]} does not exist; the items are numbered 0 to {len(self) - 1}")
         return rows
 
-    def _noisy_pictures(self, rows: IntArray, side: int, view: str) -> FloatArray:
-        clean = images.render(self.factors[rows], side, self.spec.orientation_span).astype(np.float32)
+    def _noisy(self, clean: FloatArray, rows: IntArray, side: int, view: str) -> FloatArray:
+        """Add the noise of the items ``rows`` (k,) to their pictures ``clean`` (k, side²), in place."""
         deviates = noise.normals(self.spec.seed, (*self.stream, view, side), rows, side * side)
         clean += np.float32(self.spec.noise_image) * deviates
         return clean

@@ -1,5 +1,6 @@
 """Noise that belongs to an item: whichever items are asked for, in any order, each gets the same bytes."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,13 +16,17 @@ Path = tuple[str | int, ...]
 BLOCK = 64
 """Items drawn from one stream: a stream an item would cost 20 µs each. Another value is another world."""
 
+_KEPT_WIDTH = 1024
+"""Blocks up to this width are kept for the splits and the worlds that ask for the same noise again."""
+
 
 def normals(seed: int, path: Path, index: IntArray, width: int) -> npt.NDArray[np.float32]:
     """Return (k, width) float32 standard normal noise of the items ``index`` (k,)."""
     drawn = np.empty((len(index), width), dtype=np.float32)
+    block_of = _block if width > _KEPT_WIDTH else _kept_block
     for here in places_by_block(index):
-        rng, rows = _stream(seed, path, index[here])
-        drawn[here] = rng.standard_normal((BLOCK, width), dtype=np.float32)[rows]
+        block = block_of(seed, path, int(index[here[0]]) // BLOCK, width)
+        drawn[here] = block[index[here] % BLOCK]
     return drawn
 
 
@@ -39,6 +44,14 @@ def places_by_block(index: IntArray) -> Iterator[IntArray]:
     block = index // BLOCK
     for b in np.unique(block):
         yield np.flatnonzero(block == b)
+
+
+def _block(seed: int, path: Path, number: int, width: int) -> npt.NDArray[np.float32]:
+    """Return the noise of a whole block (BLOCK, width)."""
+    return generator(seed, *path, number).standard_normal((BLOCK, width), dtype=np.float32)
+
+
+_kept_block = functools.lru_cache(maxsize=256)(_block)
 
 
 def _stream(seed: int, path: Path, index: IntArray) -> tuple[np.random.Generator, IntArray]:

@@ -10,7 +10,6 @@ from mmaudit import inference
 from mmaudit.diagnostics import geometry
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
-from mmaudit.seeds import generator
 
 REAL = pathlib.Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_embeddings"
 
@@ -252,20 +251,6 @@ def test_public_clip_has_the_published_geometry(file, rank, centred, cosine, gap
     assert [round(m.value, 3) for m in d.per_side(d.mean_cosine, e)] == list(cosine)
     assert round(d.modality_gap(e).value, 3) == gap
     assert d.norm_leak(e).value == 0
-
-
-@pytest.mark.parametrize("shape", [(60, 20), (20, 60)])
-@pytest.mark.parametrize("centred", [True, False])
-def test_spectra_of_items_in_few_dimensions_are_those_of_all_dimensions(shape, centred):
-    rng = generator(3, "few dimensions", *shape)
-    z = rng.standard_normal((shape[0], 4)) @ rng.standard_normal((4, shape[1]))
-    rows = np.arange(0, shape[0], 2)
-    of = geometry._spectra(z, centred)
-    part = z[rows] / np.abs(z).max()
-    if centred:
-        part = part - part.mean(axis=0)
-    singular = np.linalg.svd(part, compute_uv=False)
-    assert of(rows) == pytest.approx(singular**2 / len(rows), abs=1e-12)
 
 
 # -- by other ways ----------------------------------------------------------------------------------------

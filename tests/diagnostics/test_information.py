@@ -8,6 +8,7 @@ from sklearn.metrics import mutual_info_score
 from mmaudit import diagnostics as d
 from mmaudit import inference
 from mmaudit.diagnostics import information
+from mmaudit.diagnostics._probe import Probe
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
 
@@ -261,3 +262,36 @@ def test_what_a_factor_needs():
     assert least.value == pytest.approx(np.log(2))
     assert d.mi_proxy(z[:1], [0])[0].value is None
     assert d.mi_proxy(z, np.arange(30) % 2, bins=2, dims=1, draws=1)[0].value is not None
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("strength", [1e-4, 1e-2, 1.0])
+def test_probe_is_the_logistic_regression_of_scikit_learn(classes, strength):
+    rng = generator(5, "probe", classes)
+    labels = rng.integers(0, classes, size=300)
+    z = rng.standard_normal((classes, 6))[labels] + rng.standard_normal((300, 6))
+    theirs = LogisticRegression(C=strength, tol=1e-3, max_iter=1000).fit(z[:200], labels[:200])
+    probe = Probe(6, classes)
+    probe.fit(z[:200], labels[:200], strength)
+    assert probe.weights[:, :-1] == pytest.approx(theirs.coef_, abs=1e-10)
+    assert probe.weights[:, -1] == pytest.approx(theirs.intercept_, abs=1e-10)
+    assert pytest.approx(theirs.predict_proba(z[200:]), abs=1e-10) == probe.probabilities(z[200:]).T
+
+
+def test_probe_goes_on_from_where_it_is():
+    rng = generator(5, "warm probe")
+    labels = rng.integers(0, 3, size=200)
+    z = rng.standard_normal((3, 4))[labels] + rng.standard_normal((200, 4))
+    theirs, probe = LogisticRegression(tol=1e-3, max_iter=1000, warm_start=True), Probe(4, 3)
+    for strength in (1e-3, 1e-1):
+        theirs.set_params(C=strength).fit(z, labels)
+        probe.fit(z, labels, strength)
+    assert probe.weights[:, :-1] == pytest.approx(theirs.coef_, abs=1e-10)
+
+
+def test_probe_is_not_moved_by_rows_that_are_far_from_all_others():
+    """Logits of thousands: exponentials of them overflow unless the largest is taken out first."""
+    z, labels = np.array([[-1e4], [1e4], [-1e4], [1e4]]), np.array([0, 1, 0, 1])
+    probe = Probe(1, 2)
+    probe.fit(z, labels, 1.0)
+    assert probe.probabilities(z)[labels, np.arange(4)] == pytest.approx(1.0)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mmaudit.diagnostics import _screen, _sweep, device_ranks
 from mmaudit.diagnostics.retrieval import DEPTH, nested_ranks, ranks
@@ -182,3 +183,16 @@ def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(monkeypatch):
     assert sum(listed) < 100
     ranks(Embeddings(*drawn(generator(3, "doubt"), 300, 16, "collapsed")))
     assert whole
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_part_has_a_blas_of_one_thread(parts, threads):
+    seen = []
+
+    def task(rows):
+        seen.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+
+    with threadpool_limits(2, user_api="blas"):
+        _sweep.each(task, [slice(part, part + 1) for part in range(parts)], threads)
+    assert seen == [{1}] * parts

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmaudit.errors import InputError
-from mmaudit.world import Confounder, WorldSpec, build, preset
+from mmaudit.world import Confounder, WorldSpec, build, images, noise, preset
 from mmaudit.world.confounders import footprint
 from mmaudit.world.images import render
 
@@ -36,13 +36,39 @@ def test_features_are_clean_views_plus_noise_of_the_stated_size():
     clean = build(WorldSpec(noise_image=0.0, noise_text=0.0))
     index = np.arange(len(world.items))
     for noisy, bare, sigma in zip(world.features(index), clean.features(index), (0.5, 0.25), strict=True):
-        noise = (noisy - bare).astype(np.float64)
+        added = (noisy - bare).astype(np.float64)
         # More than 240 000 draws a modality: six standard errors of the SD are under 1 %.
-        assert noise.std() == pytest.approx(sigma, rel=0.01)
-        assert abs(noise.mean()) < 0.01 * sigma
+        assert added.std() == pytest.approx(sigma, rel=0.01)
+        assert abs(added.mean()) < 0.01 * sigma
     np.testing.assert_array_equal(
         clean.features(index)[0], render(world.items.factors, 16, "half").astype("f4")
     )
+
+
+def test_what_was_rendered_before_does_not_show():
+    """Pictures without their noise, and the noise of a block, are kept for whoever asks again."""
+    index = np.random.default_rng(4).permutation(260)[:91]
+    fresh = []
+    for _ in range(2):
+        images._gallery.cache_clear()
+        noise._kept_block.cache_clear()
+        fresh.append([view.tobytes() for view in small("stripe").features(index)])
+    small("batch_id", noise_image=0.1).features(range(260))
+    for view in small("stripe").features(index):
+        view[:] = 0
+    assert [[view.tobytes() for view in small("stripe").features(index)], *fresh] == [fresh[0]] * 3
+
+
+def test_a_picture_is_rendered_once_whoever_asks(monkeypatch):
+    images._gallery.cache_clear()
+    seen = []
+    monkeypatch.setattr(images, "render", lambda *given: seen.append(len(given[0])) or render(*given))
+    world = small(noise_image=0.1)
+    meanings = len(np.unique(world.items.combinations))
+    world.features(range(130))
+    world.features(range(260))
+    small(noise_image=0.9).features(range(260))
+    assert sum(seen) == meanings
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
