@@ -324,13 +324,13 @@ def family_table(rows: Sequence[Row]) -> list[str]:
         changed["named"] += diagnose(alone).failures != row.named("gradients")
         changed["gates"] += sum(a.verdict is not b.verdict for a, b in zip(alone, together, strict=True))
     return [
-        f"Family: judged by {len(fewer)} of the {len(GATES)} gates, those on data and edits left out",
+        f"Family: judged by {len(fewer)} of the {len(GATES)} checks, those on data and edits left out",
         f"  planted failures found or missed otherwise: {changed['found']} of "
         f"{sum(bool(row.model.families) for row in rows)}",
         f"  healthy and benign models rejected otherwise: {changed['alarms']} of "
         f"{sum(not row.model.families for row in rows)}",
         f"  sets of failures named otherwise, all access: {changed['named']} of {len(rows)}",
-        f"  verdicts of the {len(fewer)} gates that differ: {changed['gates']} of {len(fewer) * len(rows)}",
+        f"  verdicts of the {len(fewer)} checks that differ: {changed['gates']} of {len(fewer) * len(rows)}",
     ]
 
 

@@ -140,7 +140,8 @@ def mismatch_scores(embeddings: Embeddings, groups: npt.ArrayLike | None = None)
     Where there are :data:`PER_DIMENSION` pairs for each dimension of both modalities, the negative of
     :func:`~mmaudit.diagnostics.pointwise_information`, which tells *hard* mismatches from right pairs far
     better than a loss does; :func:`pair_losses` where there are fewer. All pairs are treated alike, so
-    exchangeable pairs have exchangeable scores.
+    exchangeable pairs have exchangeable scores. Raises :class:`~mmaudit.errors.InputError` on groups of
+    another length.
     """
     if len(embeddings) >= PER_DIMENSION * (embeddings.x.shape[1] + embeddings.y.shape[1]):
         return -pointwise_information(embeddings)

@@ -14,7 +14,7 @@ from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 from mmaudit.seeds import generator
 
-__all__ = ["IDLE", "LIVE", "WIDTH", "idle_dimensions"]
+__all__ = ["IDLE", "LIVE", "SMOOTHING", "idle_dimensions"]
 
 LIVE = 2e-4
 """A direction is idle whose singular value is below this share of the largest. Spectra that fall as 1/k stay
@@ -24,7 +24,7 @@ IDLE = 0.05
 """Share of idle directions that is let pass: where there are about as many items as dimensions, the last few
 singular values of any embedding come close to zero."""
 ITEMS = 2000
-WIDTH = 4.4
+SMOOTHING = 4.4
 """Width of the error that margins are smoothed with, in SD of their own change at one item. It shrinks with
 n^-1/3, as the best one for a share does (Azzalini 1981). Chosen on draws of ``benchmarks/field_limits.py``
 that none of its results rests on."""
@@ -47,8 +47,8 @@ def idle_dimensions(
     missing of r@1 is taken for what the idle ones are worth.
 
     Few queries change sides where few directions are left out, and many come near to it. So each counts by
-    the probability that its margin over its rivals outlasts a normal error, :data:`WIDTH` · n^-1/3 times as
-    wide as the change of the margins.
+    the probability that its margin over its rivals outlasts a normal error, :data:`SMOOTHING` · n^-1/3 times
+    as wide as the change of the margins.
 
     Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
     directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
@@ -179,7 +179,7 @@ def _smoothed(
     hits, interactions = np.zeros((2, count)), []
     for before, after in zip(now, fewer, strict=True):
         change = after.kth - before.kth
-        error = WIDTH * count ** (-1 / 3) * float(np.std(change))
+        error = SMOOTHING * count ** (-1 / 3) * float(np.std(change))
         for row, sign, margins in ((0, 0.5, before), (1, -0.5, after)):
             # No error at all where nothing changes: then every margin decides.
             hit, without = (

@@ -66,6 +66,7 @@ def twin_agreement(
     as then each twin may as well belong to any other, and 1 where partners are alike and all others are not.
     It uses by how much a partner is nearer, not only whether it is the nearest, and so sees faint shortcuts
     that the share of hits does not. Student over groups; one whose similarities are all level counts 0.
+    Raises :class:`~mmaudit.errors.InputError` where the rows do not divide into groups.
     """
     a, b = _twins(x, y, size, similarity)
     similarities = np.einsum("gid,gjd->gij", a, b)
@@ -88,7 +89,7 @@ def twin_agreement(
 def _twins(
     x: npt.ArrayLike, y: npt.ArrayLike, size: int, similarity: Similarity
 ) -> tuple[FloatArray, FloatArray]:
-    """Return both sides by groups, (groups, size, d) float64 as scored."""
+    """Return both sides by groups, (groups, size, d) float64 as scored; refuse rows that are no groups."""
     pairs = Embeddings(np.asarray(x), np.asarray(y), similarity=similarity)
     if size < 2 or len(pairs) % size:
         raise InputError(f"{len(pairs)} rows do not make groups of {size} twins; give two or more in each")

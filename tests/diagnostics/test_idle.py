@@ -100,7 +100,7 @@ def test_without_an_error_it_is_the_loss_of_hits(monkeypatch):
     """Smoothing aside, the figure is the difference of r@1 with and without half of the live directions."""
     x, y = sides(noise=0.6)
     e = embeddings(on_first(x, 20), on_first(y, 20))
-    monkeypatch.setattr(idle, "WIDTH", 1e-9)
+    monkeypatch.setattr(idle, "SMOOTHING", 1e-9)
     found = idle_dimensions(e)
     halves = [principal(unit_rows(z)) for z in e.scored]
     live = int(found.notes[0].split(" use ")[1].split()[0])
@@ -141,7 +141,7 @@ def test_smoothing_moves_the_figure_little_and_narrows_its_interval(monkeypatch)
     x, y = sides(300, 64, noise=0.9)
     e = embeddings(on_first(x, 48), on_first(y, 48))
     smooth = idle_dimensions(e)
-    monkeypatch.setattr(idle, "WIDTH", 1e-9)
+    monkeypatch.setattr(idle, "SMOOTHING", 1e-9)
     hard = idle_dimensions(e)
     assert smooth.se < 0.8 * hard.se
     assert hard.low < smooth.value < hard.high

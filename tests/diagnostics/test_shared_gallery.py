@@ -211,7 +211,7 @@ def test_idle_dimensions_compare_the_galleries_on_all_and_on_fewer_directions(
     width, live, noise, depth, interactions, monkeypatch
 ):
     """L/P or half of the live ones, where three queries in ten succeed; error aside, margins are hits."""
-    monkeypatch.setattr(idle, "WIDTH", 1e-9)
+    monkeypatch.setattr(idle, "SMOOTHING", 1e-9)
     rng = generator(width, "idle", live)
     latent = np.hstack([rng.normal(size=(N, live)), np.zeros((N, width - live))])
     used = np.arange(width) < live
