@@ -335,8 +335,13 @@ def family_table(rows: Sequence[Row]) -> list[str]:
 
 
 def attribution_table(rows: Sequence[Row]) -> list[str]:
-    """Return how often the exact set is named, by access, and what was named instead."""
+    """Return how often the exact set is named, by access, and what was named instead.
+
+    As many models of each mechanism and severity, though some were trained more often.
+    """
     single, pairs = conditions(rows, "mechanism"), conditions(rows, "compound")
+    fewest = min(map(len, single.values()), default=0)
+    single = {condition: group[:fewest] for condition, group in single.items()}
     harmful = [
         row for group in single.values() if np.mean([r.harm for r in group]) >= HARMFUL for row in group
     ]

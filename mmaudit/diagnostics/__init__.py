@@ -4,7 +4,6 @@ from mmaudit.diagnostics._arrays import per_side
 from mmaudit.diagnostics.correlation import (
     canonical_correlations,
     linear_cka,
-    pointwise_information,
     ridge_cca,
 )
 from mmaudit.diagnostics.corruption import (
@@ -46,6 +45,7 @@ from mmaudit.diagnostics.idle import idle_dimensions
 from mmaudit.diagnostics.influence import one_step_influence
 from mmaudit.diagnostics.information import mi_proxy, v_information
 from mmaudit.diagnostics.learning import input_similarity, twin_variance
+from mmaudit.diagnostics.pointwise import cross_fitted_ranks, pointwise_information
 from mmaudit.diagnostics.retrieval import (
     Ranks,
     mean_recall,
@@ -79,6 +79,7 @@ __all__ = [
     "canonical_correlations",
     "centred_rankme",
     "counterfactual_drop",
+    "cross_fitted_ranks",
     "device_ranks",
     "distinct_share",
     "early_loss_separation",

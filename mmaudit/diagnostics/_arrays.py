@@ -10,7 +10,7 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["RESOLUTION", "FloatArray", "as_matrix", "blocks", "named", "per_side"]
+__all__ = ["RESOLUTION", "FloatArray", "as_matrix", "blocks", "centred", "named", "per_side"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -44,6 +44,14 @@ def blocks(n: int, size: int) -> Iterator[slice]:
     if size < 1:
         raise InputError(f"block is {size}; give at least 1 row a block")
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def centred(z: FloatArray) -> FloatArray:
+    """Return ``z`` (n, d) over its peak, less its mean row; exactly zero where rows differ by rounding."""
+    peak = np.abs(z).max(initial=0.0)
+    scaled = z / peak if peak > 0 else z
+    moved = scaled - scaled.mean(axis=0)
+    return moved if np.abs(moved).max(initial=0.0) > RESOLUTION else np.zeros_like(moved)
 
 
 def named(*parts: str) -> str:

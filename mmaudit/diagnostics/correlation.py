@@ -4,22 +4,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit import inference
-from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray, centred
 from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.measurement import Direction, Measurement
 from mmaudit.seeds import generator
 
-__all__ = ["canonical_correlations", "debiased_cka", "linear_cka", "pointwise_information", "ridge_cca"]
-
-
-def _centred(z: FloatArray) -> FloatArray:
-    """Return ``z`` (n, d) over its peak, less its mean row; exactly zero where rows differ by rounding."""
-    peak = np.abs(z).max(initial=0.0)
-    scaled = z / peak if peak > 0 else z
-    centred = scaled - scaled.mean(axis=0)
-    return centred if np.abs(centred).max(initial=0.0) > RESOLUTION else np.zeros_like(centred)
+__all__ = ["canonical_correlations", "debiased_cka", "linear_cka", "ridge_cca"]
 
 
 def _whitening(directions: Principal, ridge: float) -> FloatArray:
@@ -27,15 +19,10 @@ def _whitening(directions: Principal, ridge: float) -> FloatArray:
 
     Axes without variance are left out instead of inverted.
     """
-    whitening: FloatArray = directions.axes.T / _scale(directions, ridge)
-    return whitening
-
-
-def _scale(directions: Principal, ridge: float) -> FloatArray:
-    """Return what the items' scores (n, r) are divided by to be white, (r,)."""
     variances = directions.singular**2 / len(directions.scores)
-    scale: FloatArray = np.sqrt(variances + ridge * variances.sum() / len(directions.mean))
-    return scale
+    scale = np.sqrt(variances + ridge * variances.sum() / len(directions.mean))
+    whitening: FloatArray = directions.axes.T / scale
+    return whitening
 
 
 def _standardised(z: FloatArray) -> FloatArray:
@@ -68,14 +55,14 @@ def canonical_correlations(
     n = len(embeddings)
     if n < 8:
         return inference.undefined(name, f"8 pairs are needed, got {n}", n, confidence=confidence)
-    x, y = (_centred(z) for z in embeddings.scored)
-    drawn = inference.canonical_order(x, y)[generator(seed, "canonical halves").permutation(n)]
+    x, y = (centred(z) for z in embeddings.scored)
+    drawn = inference.drawn_order("canonical halves", x, y, seed=seed)
     halves = (drawn[: n // 2], drawn[n // 2 :])
     influence = np.zeros(n)
     value = 0.0
     found: list[FloatArray] = []
     for fit, score in (halves, halves[::-1]):
-        fit_x, fit_y = _centred(x[fit]), _centred(y[fit])
+        fit_x, fit_y = centred(x[fit]), centred(y[fit])
         for side, modality in zip((fit_x, fit_y), embeddings.modalities, strict=True):
             if not side.any():
                 return inference.undefined(
@@ -101,37 +88,6 @@ def canonical_correlations(
         method=f"two-fold held-out CCA, relative ridge {ridge:g}, mean of the top {top}",
         notes=tuple(f"half {i}: {row}" for i, row in enumerate(listed, start=1)),
     )
-
-
-def pointwise_information(embeddings: Embeddings, *, ridge: float = 0.1) -> FloatArray:
-    """Return what the sides of each pair tell of each other, (n,) float64 in nats.
-
-    log p(x, y) / (p(x) p(y)) (Fano 1961) of the Gaussian that has these pairs' covariances: in canonical
-    variates a, b of correlation ρ the sum of −½ log(1 − ρ²) − (ρ²(a² + b²) − 2ρab) / (2 (1 − ρ²)), whose mean
-    is the mutual information of that Gaussian (Kay 1992). Whitened as in :func:`canonical_correlations`. Each
-    direction weighs by how well the modalities agree in it, where a similarity weighs all alike.
-
-    All pairs are fitted alike and in the order of their content, so that the figure of a pair does not depend
-    on where it stands. It is 0 where a side does not vary. Fitted to few pairs it describes these alone: ten
-    for each dimension are enough. Raises :class:`InputError` for ridge not positive.
-    """
-    if not ridge > 0:
-        raise InputError(f"ridge is {ridge:g}; give a positive number, such as 0.1")
-    found = np.zeros(len(embeddings))
-    if not len(found):
-        return found
-    order = inference.canonical_order(embeddings.x, embeddings.y)
-    sides = [principal(_centred(z[order])) for z in embeddings.scored]
-    if not all(len(side.singular) for side in sides):
-        return found
-    white_x, white_y = (side.scores / _scale(side, ridge) for side in sides)
-    left, rho, right = np.linalg.svd(white_x.T @ white_y / len(found), full_matrices=False)
-    a, b = white_x @ left, white_y @ right.T
-    unexplained = 1 - rho**2
-    pointwise = a * b @ (rho / unexplained) - (a**2 + b**2) @ (rho**2 / unexplained) / 2
-    # Where it stands among the others moves a pair's figure by rounding, and equal pairs must stay equal.
-    found[order] = np.round(pointwise - np.log(unexplained).sum() / 2, 9)
-    return found
 
 
 def ridge_cca(
@@ -239,7 +195,7 @@ def debiased_cka(
     n = len(x)
     if n < 4:
         return inference.undefined(name, f"4 pairs are needed, got {n}", n, confidence=confidence)
-    x, y = _centred(x), _centred(y)
+    x, y = centred(x), centred(y)
     (cross, cross_influence), (own_x, influence_x), (own_y, influence_y) = (
         _hsic(x, y),
         _hsic(x, x),

@@ -9,7 +9,7 @@ from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray
 from mmaudit.diagnostics._softmax import log_normalisers
 from mmaudit.diagnostics._sweep import Mask
-from mmaudit.diagnostics.correlation import pointwise_information
+from mmaudit.diagnostics.pointwise import PER_DIMENSION, pointwise_information
 from mmaudit.diagnostics.retrieval import Counts, Ranks, group_codes
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
@@ -25,8 +25,6 @@ __all__ = [
     "tail_excess",
 ]
 
-PER_DIMENSION = 10
-"""Pairs for each dimension that make a Gaussian of them worth more than their losses."""
 EDGES = np.array([0.0, *np.geomspace(0.01, 1.0, 10)])
 """Where the places of a gallery are cut into bins. The first holds what a good encoder finds."""
 ROUNDS = 3

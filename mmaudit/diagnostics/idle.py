@@ -12,7 +12,6 @@ from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.diagnostics.retrieval import group_codes, ranks
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
-from mmaudit.seeds import generator
 
 __all__ = ["IDLE", "LIVE", "SMOOTHING", "idle_dimensions"]
 
@@ -57,8 +56,7 @@ def idle_dimensions(
         return inference.undefined(
             "idle_dimensions", "no item to measure", confidence=confidence, unit="share"
         )
-    order = inference.canonical_order(embeddings.x, embeddings.y)
-    rows = np.sort(order[generator(0, "idle dimensions").permutation(len(order))[:ITEMS]])
+    rows = np.sort(inference.drawn_order("idle dimensions", embeddings.x, embeddings.y)[:ITEMS])
     part = embeddings.take(rows)
     group = group_codes(groups, len(embeddings))[rows]
     most = len(np.unique(group))

@@ -8,7 +8,6 @@ from mmaudit.diagnostics._arrays import RESOLUTION, as_matrix, blocks, named
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import unit_rows
 from mmaudit.measurement import Measurement
-from mmaudit.seeds import generator
 
 __all__ = ["CLOSER", "near_duplicates", "split_overlap"]
 
@@ -67,8 +66,7 @@ def near_duplicates(
     group = group_codes(groups, n)
     if len(np.unique(split)) < 2:
         return inference.undefined(name, "all items are in one split", n, confidence=confidence)
-    order = inference.canonical_order(units)
-    looked_up = np.sort(order[generator(0, "near duplicates").permutation(n)[:QUERIES]])
+    looked_up = np.sort(inference.drawn_order("near duplicates", units)[:QUERIES])
     own, other = np.zeros(len(looked_up)), np.zeros(len(looked_up))
     for rows in blocks(len(looked_up), block):
         query = looked_up[rows]

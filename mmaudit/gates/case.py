@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.diagnostics import Ranks, mismatch_scores, pair_losses, ranks
+from mmaudit.diagnostics import Ranks, cross_fitted_ranks, mismatch_scores, pair_losses, ranks
 from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import Embeddings, Similarity, unit_rows
 from mmaudit.gates.edits import Edits
 from mmaudit.gates.facets import SAMPLE, Scan
-from mmaudit.inference import canonical_order
+from mmaudit.inference import drawn_order
 from mmaudit.pairs import IntArray
-from mmaudit.seeds import generator
 from mmaudit.subjects import Training, TrainingFault
 
 __all__ = ["Again", "Case", "Inputs"]
@@ -87,13 +86,20 @@ class Case:
         """Those of at most :data:`SAMPLE` pairs, drawn by content; raises as all of them do."""
         if len(self.x) <= SAMPLE:
             return self.embeddings
-        order = canonical_order(self.embeddings.x, self.embeddings.y)
-        return self.embeddings.take(order[generator(0, "some embeddings").permutation(len(order))[:SAMPLE]])
+        order = drawn_order("some embeddings", self.embeddings.x, self.embeddings.y)
+        return self.embeddings.take(order[:SAMPLE])
 
     @functools.cached_property
     def ranks(self) -> Ranks:
         """Ranks of every claimed pair, both directions, relevance groups filtered."""
         return ranks(self.embeddings, self.groups)
+
+    @functools.cached_property
+    def cross_fitted_ranks(self) -> Ranks:
+        """Ranks by what the trusted pairs teach; those of :attr:`ranks` where they are none or too few."""
+        if self.trusted is None:
+            return self.ranks
+        return cross_fitted_ranks(self.embeddings, self.trusted, self.groups)
 
     @functools.cached_property
     def pair_losses(self) -> npt.NDArray[np.float64]:

@@ -477,7 +477,7 @@ CHECKS: tuple[Check, ...] = (
         name="mispairing_rate",
         failure="corruption",
         question="What share of the claimed pairs belongs to somebody else?",
-        measure=lambda case: [d.mispairing_rate(case.ranks, case.trusted)],
+        measure=lambda case: [d.mispairing_rate(case.cross_fitted_ranks, case.trusted)],
         limit=_field("harm: one claimed pair in twenty is wrong", high=0.05),
         damage=controls.SWAPPED,
     ),

@@ -35,6 +35,7 @@ __all__ = [
     "bounded_mean",
     "canonical_order",
     "cluster_totals",
+    "drawn_order",
     "exact",
     "jackknife",
     "linearized",
@@ -288,6 +289,15 @@ def canonical_order(*matrices: npt.ArrayLike) -> IntArray:
         return np.arange(len(content), dtype=np.int64)
     keys = content.view(np.dtype((np.void, content.dtype.itemsize * content.shape[1])))[:, 0]
     return np.argsort(keys, kind="stable").astype(np.int64)
+
+
+def drawn_order(name: str, *matrices: npt.ArrayLike, seed: int = 0) -> IntArray:
+    """Return the (n,) int64 rows of ``matrices`` in random order, the same items in any order they come in.
+
+    The first k are a random sample of k items. ``name`` tells one such order from another of one ``seed``.
+    """
+    order = canonical_order(*matrices)
+    return order[generator(seed, name).permutation(len(order))]
 
 
 def at_confidence(m: Measurement, confidence: float) -> Measurement:
