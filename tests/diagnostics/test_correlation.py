@@ -160,7 +160,7 @@ def test_hsic_is_that_of_dense_kernels_and_its_influence_the_mean_over_other_ite
 def test_the_error_of_cka_is_that_of_a_ratio():
     """log CKA = log HSIC(x, y) - ½ log HSIC(x, x) - ½ log HSIC(y, y), and so is its influence."""
     e = _latent(60, noise=1.0)
-    x, y = (correlation._centred(z) for z in e.scored)
+    x, y = (correlation.centred(z) for z in e.scored)
     (xy, u), (xx, v), (yy, w) = (correlation._hsic(*sides) for sides in ((x, y), (x, x), (y, y)))
     m = d.linear_cka(e)
     assert m.value == pytest.approx(xy / np.sqrt(xx * yy), rel=1e-12)
@@ -172,7 +172,7 @@ def held_out(e, top, ridge, seed):
     """Canonical correlations of either half on the other, by roots of covariance matrices; and the error."""
     x, y = e.scored
     n, d_ = x.shape
-    drawn = inference.canonical_order(*(correlation._centred(z) for z in (x, y)))
+    drawn = inference.canonical_order(*(correlation.centred(z) for z in (x, y)))
     drawn = drawn[generator(seed, "canonical halves").permutation(n)]
     value, influence = 0.0, np.zeros(n)
     for fit, score in ((drawn[: n // 2], drawn[n // 2 :]), (drawn[n // 2 :], drawn[: n // 2])):
@@ -229,12 +229,12 @@ def test_what_differs_by_rounding_does_not_vary():
     noise = rng.normal(size=(40, 3))
     for step, varies in ((1e-8, False), (1e-4, True)):
         z = 1 + step * noise
-        assert correlation._centred(z).any() == varies
+        assert correlation.centred(z).any() == varies
         columns = np.column_stack([noise[:, 0], z[:, 0]])
         deviations = correlation._standardised(columns).std(axis=0)
         assert deviations == pytest.approx([1.0, float(varies)], abs=1e-9)
-    assert not correlation._centred(np.zeros((3, 2))).any()
-    assert np.abs(correlation._centred(1e30 * noise)).max() < 3
+    assert not correlation.centred(np.zeros((3, 2))).any()
+    assert np.abs(correlation.centred(1e30 * noise)).max() < 3
 
 
 @pytest.mark.parametrize("side", ["x", "y"])

@@ -2,9 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from scipy.stats import multivariate_normal, ttest_1samp
 
 from mmaudit import inference
+from mmaudit import strategies as st
 from mmaudit.diagnostics import cross_fitted_ranks, mispairing_rate, ranks
 from mmaudit.diagnostics.pointwise import FOLDS, PER_DIMENSION, RIDGE
 from mmaudit.embeddings import Embeddings
@@ -145,3 +147,17 @@ def test_the_share_of_wrong_pairs_is_known_better_where_similarity_weighs_noise_
         assert informed.high - informed.low < plain.high - plain.low
     informed, plain = np.sqrt(np.mean(np.square(errors), axis=0))
     assert informed < 0.7 * plain
+
+
+@settings(max_examples=40)
+@given(e=st.embeddings(max_items=8, max_width=2))
+def test_copies_and_extremes_give_ranks_of_all_pairs(e):
+    """Few distinct items many times over: sides that are level, of rank one, or alike."""
+    copies = e.take(np.arange(4 * PER_DIMENSION * max(1, e.width)) % len(e)) if len(e) else e
+    trusted = np.arange(len(copies)) % 2 == 0
+    found = cross_fitted_ranks(copies, trusted)
+    for side in (found.forward, found.backward):
+        assert (side.better + side.ties <= side.candidates).all()
+        assert len(side) == len(copies)
+    share = mispairing_rate(found, trusted)
+    assert share.value is None or 0 <= share.value <= 1
