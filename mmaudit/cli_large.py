@@ -35,6 +35,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "are read by and by, .parquet is unpacked to TMPDIR first, .npz is loaded",
     )
     parser.add_argument("--groups", type=Path, metavar="NPY", help="(n,) labels; equal ones mean the same")
+    parser.add_argument("--trusted", type=Path, metavar="NPY", help="(n,) bool; pairs known to be right")
     parser.add_argument("--similarity", choices=("cosine", "dot"), default="cosine")
     parser.add_argument("--seed", type=int, help="of the draw of queries (default: the settings')")
     parser.add_argument("--queries", type=int, metavar="N", help="most that are ranked")
@@ -86,13 +87,14 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
         x,
         y,
         groups=groups,
+        trusted=None if arguments.trusted is None else _labels(arguments.trusted),
         similarity=arguments.similarity,
         modalities=(first, second),
         settings=settings,
         progress=_shown if sys.stderr.isatty() else None,
         **({} if arguments.queries is None else {"queries": arguments.queries}),
     )
-    read = [*arguments.files, *([] if arguments.groups is None else [arguments.groups])]
+    read = [*arguments.files, *(path for path in (arguments.groups, arguments.trusted) if path is not None)]
     return found, {
         "mmaudit": __version__,
         "verdict": found.verdict.value,
@@ -103,6 +105,7 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
         "settings": {**settings.as_dict(), "digest": settings.digest()},
         "inputs_sha256": {path.name: _sha256(path) for path in read},
         "decisions": [decision.record() for decision in found.decisions],
+        "figures": [figure.record() for figure in found.figures],
     }
 
 

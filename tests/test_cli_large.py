@@ -47,6 +47,8 @@ def test_the_record_is_what_python_decides_and_the_same_from_every_file(folder, 
         assert said.err == ""
         found = record()
         assert found["decisions"] == json.loads(json.dumps([d.record() for d in expected.decisions]))
+        assert [f["name"] for f in found["figures"]] == [m.name for m in expected.figures]
+        assert [f["value"] for f in found["figures"]] == [m.value for m in expected.figures]
         assert set(found["inputs_sha256"]) == set(files)
         assert found["settings"]["digest"] == Settings(seed=3).digest()
     assert sorted(p.name for p in folder.glob("out*")) == ["out.json"]
@@ -57,6 +59,16 @@ def test_wrong_pairs_are_rejected_and_too_few_queries_are_no_evidence(folder, ca
     assert record()["verdict"] == "REJECT"
     assert main(["large", "image.npy", "text.npy", "--queries", "8"]) == 3
     assert "INCONCLUSIVE: image and text" in capsys.readouterr().out
+
+
+def test_trusted_pairs_are_those_of_the_file(folder, healthy):
+    trusted = np.arange(2000) % 5 == 0
+    np.save("trusted.npy", trusted)
+    expected = audit_large(*healthy.values(), trusted=trusted)
+    assert main(["large", "both.npy", "--trusted", "trusted.npy", "--out", "out.json"]) == 0
+    found = record()
+    assert found["decisions"] == json.loads(json.dumps([d.record() for d in expected.decisions]))
+    assert "trusted.npy" in found["inputs_sha256"]
 
 
 def test_half_precision_is_read_as_it_is(folder):
@@ -87,6 +99,8 @@ def test_the_projects_limits_are_in_force(folder):
         (["both.npy", "--executor", "ray"], "executor is 'ray'; expected local or dask://HOST:PORT"),
         (["both.npy", "--groups", "text.npy"], "one label a pair"),
         (["both.npy", "--groups", "cut.safetensors"], "cannot read cut.safetensors"),
+        (["both.npy", "--trusted", "text.npy"], "trusted has shape (2000, 24) and dtype float32"),
+        (["both.npy", "--trusted", "no.npy"], "cannot read no.npy: No such file or directory"),
         (["both.npy", "--out", "no/where.json"], "--out no/where.json: no such folder"),
     ],
 )

@@ -23,6 +23,8 @@ from mmaudit.inference import exact
 from mmaudit.inference.sequences import BettingSequence
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
+from mmaudit.scale.figures import HUB_ITEMS, copied_share, hubs_within
+from mmaudit.scale.gates import SampledGate, discrimination, far_behind, gap_at
 from mmaudit.scale.rows import FileRows, Rows, open_rows
 from mmaudit.scale.sampling import query_ranks
 from mmaudit.scale.survey import Survey, effective_rank, rank_asymmetry, separation, survey
@@ -50,6 +52,8 @@ ROUND = 1024
 CONTROL_ITEMS = 2000
 
 Progress = Callable[[str, int, int], None]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,9 +84,10 @@ class Decided:
 
 @dataclasses.dataclass(frozen=True)
 class LargeAudit:
-    """All gates of one audit."""
+    """All gates of one audit, and the ``figures`` that no limit is set for."""
 
     decisions: tuple[Decided, ...]
+    figures: tuple[Measurement, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -100,30 +105,10 @@ class LargeAudit:
             seen = f"n = {d.n} of {d.population}" if d.n else d.reason
             planted = "" if d.control is None else f"; rejects damage from {d.control:g}"
             lines.append(f"{d.verdict.value:13} {d.check:20} {value}, limit {d.limit}, {seen}{planted}")
+        for m in self.figures:
+            value = m.notes[0] if m.value is None else f"{m.value:.4g} [{m.low:.4g}, {m.high:.4g}]"
+            lines.append(f"{'':13} {m.name:20} {value}, n = {m.n}")
         return "\n".join(lines)
-
-
-@dataclasses.dataclass
-class _Sampled:
-    """A gate on the mean of a figure of every query: ``figure`` is in [0, 1], ``scale`` undoes that."""
-
-    check: str
-    figure: Callable[[Ranks], npt.NDArray[np.float64]]
-    scale: Callable[[float], float]
-    limit: Limit
-    sequence: BettingSequence
-    verdict: Verdict = Verdict.INCONCLUSIVE
-
-    def look(self, alpha: float, strict: float) -> None:
-        """Decide if the draws suffice: accept at ``alpha``, reject at ``strict``."""
-        low, high = map(self.scale, self.sequence.interval(alpha))
-        surely_low, surely_high = map(self.scale, self.sequence.interval(strict))
-        limit = self.limit
-        below = limit.low is not None and surely_high < limit.low
-        if below or (limit.high is not None and surely_low > limit.high):
-            self.verdict = Verdict.REJECT
-        elif (limit.low is None or low >= limit.low) and (limit.high is None or high <= limit.high):
-            self.verdict = Verdict.ACCEPT
 
 
 def audit_large(
@@ -131,6 +116,7 @@ def audit_large(
     y: Any,
     *,
     groups: npt.ArrayLike | None = None,
+    trusted: npt.ArrayLike | None = None,
     similarity: Similarity = "cosine",
     modalities: tuple[str, str] = ("image", "text"),
     settings: Settings | None = None,
@@ -144,15 +130,18 @@ def audit_large(
     Geometry (separation, rank of the spectrum) is of all rows, in one pass. What depends on ranks (pair
     discrimination, symmetry gap, mispairing rate) is decided by queries drawn at random without replacement,
     each ranked against the whole gallery, :data:`ROUND` at a time until every gate is decided or ``queries``
-    are used up. The interval is a
-    confidence sequence (:class:`mmaudit.inference.sequences.BettingSequence`): it holds at every look, so
-    that stopping when decided costs nothing, and it speaks of the mean over *these* pairs, less the few that
-    chose the depth of the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at
-    ``alpha`` over the number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage,
-    on :data:`CONTROL_ITEMS` of these pairs, does not accept. The passes over all rows are jobs for
-    ``executor`` (default: the one that the settings name); which it was does not show in the result. Raises
-    :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer than two pairs, and on arrays where
-    the workers of the executor need files.
+    are used up. With ``trusted`` (n,) bool, pairs known to be right, as many of these are drawn besides, and
+    the mispairing rate is what the others have beyond them. The interval is a confidence sequence
+    (:class:`mmaudit.inference.sequences.BettingSequence`): it holds at every look, so that stopping when
+    decided costs nothing, and it speaks of the mean over *these* pairs, less the few that chose the depth of
+    the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at ``alpha`` over the
+    number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage, on
+    :data:`CONTROL_ITEMS` of these pairs, does not accept. Beside the gates stand figures without a limit:
+    exact copies among all rows, and hubness within a random gallery of these pairs.
+
+    The passes over all rows are jobs for ``executor`` (default: the one that the settings name); which it was
+    does not show in the result. Raises :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer
+    than two pairs, on marks that are none, and on arrays where the workers of the executor need files.
     """
     sides, settings = (open_rows(x), open_rows(y)), settings or Settings()
     with contextlib.ExitStack() as held:
@@ -160,7 +149,7 @@ def audit_large(
             executor = held.enter_context(contextlib.closing(open_executor(settings.executor)))
         _check_reach(sides, executor)
         held.enter_context(one_blas_thread())
-        return _audit(sides, groups, similarity, modalities, settings, queries, progress, executor)
+        return _audit(sides, groups, trusted, similarity, modalities, settings, queries, progress, executor)
 
 
 def _check_reach(sides: tuple[Rows, Rows], executor: Executor) -> None:
@@ -173,6 +162,7 @@ def _check_reach(sides: tuple[Rows, Rows], executor: Executor) -> None:
 def _audit(
     sides: tuple[Rows, Rows],
     groups: npt.ArrayLike | None,
+    trusted: npt.ArrayLike | None,
     similarity: Similarity,
     modalities: tuple[str, str],
     settings: Settings,
@@ -185,34 +175,96 @@ def _audit(
     if found.n < 2:
         raise InputError(f"{found.n} pairs have nothing to be told apart from; give at least 2")
     codes = None if groups is None else group_codes(groups, found.n)
+    known = _known(trusted, found.n)
     order = generator(settings.seed, "sampled queries").permutation(found.n)
     limits = {name: _limit(name, settings) for name in GATES}
     decided = _whole(found, limits, modalities, settings)
     if found.violations() == 0:
-        pilot = order[: min(PILOT, found.n // 4)]
-        rest = order[len(pilot) :]
-        depth = _depth(query_ranks(*sides, pilot, found, codes, similarity, executor)) if len(pilot) else 10
-        gates = _gates(depth, limits, len(rest), 1 - settings.confidence)
-        strict = settings.alpha / len(GATES)
-        used = 0
-        while used < min(queries, len(rest)) and any(g.verdict is Verdict.INCONCLUSIVE for g in gates):
-            drawn = rest[used : min(used + ROUND, queries)]
-            # Ranks come sorted by row; they are taken in the order drawn.
-            ranked = query_ranks(*sides, drawn, found, codes, similarity, executor)
-            place = np.argsort(np.argsort(drawn))
-            used += len(drawn)
-            for gate in gates:
-                if gate.verdict is Verdict.INCONCLUSIVE:
-                    gate.sequence.extend(gate.figure(ranked)[place])
-                    gate.look(1 - settings.confidence, strict)
-            if progress is not None:
-                progress("ranking sampled queries", used, min(queries, len(rest)))
+
+        def ranked(drawn: IntArray) -> Ranks:
+            return query_ranks(*sides, drawn, found, codes, similarity, executor)
+
+        gates = _asked(ranked, order, known, limits, settings, queries, progress)
         decided += [_sampled(gate, settings, len(GATES)) for gate in gates]
     else:
         judged = {d.check for d in decided}
         decided += [_unseen(name, found, limits[name]) for name in GATES if name not in judged]
-    controlled = _controls(sides, order, codes, similarity, modalities, settings, decided)
-    return LargeAudit(tuple(sorted(controlled, key=lambda d: GATES.index(d.check))))
+    controlled = _controls(sides, order, codes, known, similarity, modalities, settings, decided)
+    figures = (
+        *(copied_share(side, m) for side, m in zip(found.sides, modalities, strict=True)),
+        *hubs_within(sides, order[:HUB_ITEMS], found, similarity, modalities, settings.confidence),
+    )
+    return LargeAudit(tuple(sorted(controlled, key=lambda d: GATES.index(d.check))), figures)
+
+
+def _known(trusted: npt.ArrayLike | None, n: int) -> BoolArray | None:
+    if trusted is None:
+        return None
+    known = np.asarray(trusted)
+    if known.shape != (n,) or known.dtype != np.bool_:
+        raise InputError(
+            f"trusted has shape {known.shape} and dtype {known.dtype}; expected ({n},) bool, one mark a pair"
+        )
+    count = int(np.count_nonzero(known))
+    if count in (0, n):
+        raise InputError(f"{count} of {n} pairs are trusted; trust some and leave some, or mark none at all")
+    return known
+
+
+def _asked(
+    ranked: Callable[[IntArray], Ranks],
+    order: IntArray,
+    known: BoolArray | None,
+    limits: dict[str, Limit],
+    settings: Settings,
+    queries: int,
+    progress: Progress | None,
+) -> list[SampledGate]:
+    """Return the gates on ranks, decided by as few queries as it takes, in the ``order`` of their draw."""
+    pilot = order[: min(PILOT, len(order) // 4)]
+    rest = order[len(pilot) :]
+    depth = _depth(ranked(pilot)) if len(pilot) else 10
+    alpha, strict = 1 - settings.confidence, settings.alpha / len(GATES)
+    gates = [
+        SampledGate(name, limits[name], figure, scale, BettingSequence(len(rest), alpha))
+        for name, figure, scale in (
+            ("pair_discrimination", discrimination, lambda v: v),
+            ("symmetry_gap", gap_at(depth), lambda v: 2 * v - 1),
+            ("mispairing_rate", far_behind, lambda v: 2 * v),
+        )
+    ]
+    right = rest[:0]
+    if known is not None:
+        # Trusted pairs may be few among all, so they are drawn by themselves.
+        right = generator(settings.seed, "sampled trusted pairs").permutation(np.flatnonzero(known))
+        others = len(rest) - int(np.count_nonzero(known[rest]))
+        gates[-1].drawn, gates[-1].known = (
+            BettingSequence(others, alpha / 2),
+            BettingSequence(len(right), alpha / 2),
+        )
+    used = 0
+    while used < min(queries, len(rest)) and any(g.verdict is Verdict.INCONCLUSIVE for g in gates):
+        drawn = rest[used : min(used + ROUND, queries)]
+        found, asked = ranked(drawn), right[used : used + len(drawn)]
+        for gate in gates:
+            if gate.verdict is not Verdict.INCONCLUSIVE:
+                continue
+            figures = _as_drawn(gate, found, drawn)
+            if gate.known is not None and known is not None:
+                figures = figures[~known[drawn]]
+                if len(asked):
+                    gate.known.extend(_as_drawn(gate, ranked(asked), asked))
+            gate.drawn.extend(figures)
+            gate.look(alpha, strict)
+        used += len(drawn)
+        if progress is not None:
+            progress("ranking sampled queries", used, min(queries, len(rest)))
+    return gates
+
+
+def _as_drawn(gate: SampledGate, ranked: Ranks, drawn: IntArray) -> npt.NDArray[np.float64]:
+    """Return the figures of queries in the order ``drawn``; their ranks come sorted by row."""
+    return gate.figure(ranked)[np.argsort(np.argsort(drawn))]
 
 
 def _limit(name: str, settings: Settings) -> Limit:
@@ -299,33 +351,9 @@ def _depth(ranked: Ranks) -> int:
     return next((k for k in (1, 5, 10) if float(ranked.mean_hits(k).mean()) >= 0.3), 10)
 
 
-def _gates(depth: int, limits: dict[str, Limit], population: int, alpha: float) -> list[_Sampled]:
-    def gap(ranked: Ranks) -> npt.NDArray[np.float64]:
-        return (ranked.forward.hits(depth) - ranked.backward.hits(depth) + 1) / 2
-
-    def far(ranked: Ranks) -> npt.NDArray[np.float64]:
-        # Storey's count at one half: the partner's place fills [r, r + 1) of candidates + 1.
-        halves = []
-        for side in (ranked.forward, ranked.backward):
-            start = np.maximum(side.better, (side.candidates + 1) / 2)
-            halves.append(np.maximum(side.better + side.ties + 1 - start, 0.0) / (side.ties + 1))
-        return np.asarray((halves[0] + halves[1]) / 2, dtype=np.float64)
-
-    def gate(check: str, figure: Any, scale: Callable[[float], float]) -> _Sampled:
-        return _Sampled(check, figure, scale, limits[check], BettingSequence(population, alpha))
-
-    return [
-        gate("pair_discrimination", lambda ranked: 1 - ranked.mean_percentile, lambda v: v),
-        gate("symmetry_gap", gap, lambda v: 2 * v - 1),
-        gate("mispairing_rate", far, lambda v: 2 * v),
-    ]
-
-
-def _sampled(gate: _Sampled, settings: Settings, family: int) -> Decided:
-    population = gate.sequence.population
-    low, high = map(gate.scale, gate.sequence.interval(1 - settings.confidence))
-    mean = gate.sequence.mean
-    value = None if mean is None else gate.scale(mean)
+def _sampled(gate: SampledGate, settings: Settings, family: int) -> Decided:
+    population, value = gate.drawn.population, gate.value
+    low, high = gate.interval(1 - settings.confidence)
     where = {Verdict.ACCEPT: "lies within", Verdict.REJECT: "lies outside"}.get(
         gate.verdict, "is not clear of"
     )
@@ -336,7 +364,7 @@ def _sampled(gate: _Sampled, settings: Settings, family: int) -> Decided:
         value=value,
         low=low,
         high=high,
-        n=gate.sequence.count,
+        n=gate.drawn.count,
         population=population,
         limit=gate.limit,
         method="queries without replacement, whole gallery; hedged betting (Waudby-Smith & Ramdas 2024)",
@@ -352,8 +380,9 @@ def _sampled(gate: _Sampled, settings: Settings, family: int) -> Decided:
 
 def _controls(
     sides: tuple[Rows, Rows],
-    order: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64] | None,
+    order: IntArray,
+    codes: IntArray | None,
+    known: BoolArray | None,
     similarity: Similarity,
     modalities: tuple[str, str],
     settings: Settings,
@@ -364,7 +393,9 @@ def _controls(
     x, y = (np.asarray(z[rows]) for z in sides)
     given = dict(zip(modalities, (x, y), strict=True))
     pairs = Pairs(
-        inputs=dict.fromkeys(modalities, np.arange(len(rows))), groups=None if codes is None else codes[rows]
+        inputs=dict.fromkeys(modalities, np.arange(len(rows))),
+        groups=None if codes is None else codes[rows],
+        trusted=None if known is None else known[rows],
     )
     subject = dataclasses.replace(as_subject(given), similarity=similarity)
     auditor = Auditor(subject, pairs, settings)

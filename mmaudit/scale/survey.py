@@ -34,7 +34,7 @@ class Side:
 
     ``broken`` counts rows with NaN or infinity, ``zero`` rows without a direction; ``directions`` (d,) is the
     sum of the unit rows. ``counts`` (GROUPS,), ``sums`` (GROUPS, d) and ``moments`` (GROUPS, d, d) are of
-    scored rows, ``norms`` (n,) those as served.
+    scored rows, ``norms`` (n,) those as served; ``keys`` (n,) uint64 are equal where the rows served are.
     """
 
     broken: int
@@ -44,6 +44,7 @@ class Side:
     sums: FloatArray
     moments: FloatArray
     norms: FloatArray
+    keys: npt.NDArray[np.uint64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,10 +63,11 @@ class Survey:
 
 @dataclasses.dataclass(eq=False)
 class _Sums:
-    """What is summed of some rows of both sides; ``own`` (n,) and ``norms`` (2, n) are of each row."""
+    """What is summed of some rows of both sides; ``own`` (n,), ``norms``, ``keys`` (2, n) are of each row."""
 
     own: FloatArray
     norms: FloatArray
+    keys: npt.NDArray[np.uint64]
     bad: npt.NDArray[np.int64]
     directions: FloatArray
     counts: FloatArray
@@ -78,6 +80,7 @@ class _Sums:
         return cls(
             own=np.zeros(n),
             norms=np.zeros((2, n)),
+            keys=np.zeros((2, n), dtype=np.uint64),
             bad=np.zeros((2, 2), dtype=np.int64),
             directions=np.zeros((2, width)),
             counts=np.zeros(GROUPS),
@@ -87,7 +90,7 @@ class _Sums:
 
     def add(self, rows: slice, other: "_Sums") -> None:
         """Add ``other``, the sums of ``rows``."""
-        self.own[rows], self.norms[:, rows] = other.own, other.norms
+        self.own[rows], self.norms[:, rows], self.keys[:, rows] = other.own, other.norms, other.keys
         for name in ("bad", "directions", "counts", "sums", "moments"):
             total = getattr(self, name)
             total += getattr(other, name)
@@ -123,6 +126,7 @@ def survey(
             sums=total.sums[s],
             moments=total.moments[s],
             norms=total.norms[s],
+            keys=total.keys[s],
         )
         for s in (0, 1)
     )
@@ -147,6 +151,7 @@ def _of_chunk(x: Rows, y: Rows, similarity: Similarity, rows: slice) -> _Sums:
     scored = []
     for s, z in enumerate((x, y)):
         served = np.asarray(z[rows], dtype=np.float64)
+        found.keys[s] = _keys(served)
         finite = np.asarray(np.isfinite(served).all(axis=1))
         if not finite.all():
             served = np.where(finite[:, None], served, 0.0)
@@ -170,6 +175,11 @@ def _of_chunk(x: Rows, y: Rows, similarity: Similarity, rows: slice) -> _Sums:
 
 def _groups(*sides: FloatArray) -> npt.NDArray[np.int64]:
     """Return a group of the jackknife for each pair, from its content alone, whichever side comes first."""
+    return (_keys(*sides) % np.uint64(GROUPS)).astype(np.int64)
+
+
+def _keys(*sides: FloatArray) -> npt.NDArray[np.uint64]:
+    """Return a number (n,) for the content of the rows of ``sides``, (n, d) each, whichever comes first."""
     mixed = np.zeros(len(sides[0]), dtype=np.uint64)
     for rows in sides:
         words = np.ascontiguousarray(rows + 0.0).view(np.uint64)
@@ -178,7 +188,7 @@ def _groups(*sides: FloatArray) -> npt.NDArray[np.int64]:
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(32)
-    return (mixed % np.uint64(GROUPS)).astype(np.int64)
+    return mixed
 
 
 def effective_rank(side: Side, modality: str, confidence: float) -> Measurement:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from mmaudit import Settings, Verdict
+from mmaudit.diagnostics import hubness, ranks
+from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.failures import damage as plant
 from mmaudit.scale import audit_large, deciding
@@ -49,7 +51,10 @@ def test_healthy_pairs_are_accepted_from_files_by_few_queries(healthy, tmp_path)
     assert all(d.control is not None for d in found.decisions)
     assert steps == sorted(steps)
     assert json.dumps([d.record() for d in found.decisions], allow_nan=False)
-    assert str(found).count("\n") == len(deciding.GATES) - 1
+    assert [m.name for m in found.figures] == [
+        "copied_share_image", "copied_share_text", "hubness_image", "hubness_text",
+    ]  # fmt: skip
+    assert str(found).count("\n") == len(deciding.GATES) + len(found.figures) - 1
 
 
 def damaged(name, x, y):
@@ -114,6 +119,99 @@ def test_groups_are_all_right_answers(healthy):
         next(d.value for d in a.decisions if d.check == "pair_discrimination") for a in (alone, together)
     )
     assert second > first
+
+
+def test_copies_are_counted_over_all_rows_and_hubs_within_a_random_gallery(healthy, monkeypatch):
+    x, y = (z.copy() for z in healthy)
+    y[[10, 2000]] = y[500]
+    y[7] = y[8]
+    found = {m.name: m for m in audit_large(x, y).figures}
+    assert found["copied_share_image"].value == 0
+    assert found["copied_share_text"].value == pytest.approx(5 / N)
+    assert found["copied_share_text"].n == N
+    whole = hubness(Embeddings(x, y))
+    for m in whole:
+        assert found[m.name].value == pytest.approx(m.value)
+    monkeypatch.setattr(deciding, "HUB_ITEMS", 400)
+    part = {m.name: m for m in audit_large(x, y).figures}["hubness_text"]
+    assert part.n == 400
+    assert part.method.endswith(f"within 400 of {N} pairs")
+    assert part.low < found["hubness_text"].value < part.high
+    x[5] = np.nan
+    broken = {m.name: m for m in audit_large(x, y).figures}["hubness_text"]
+    assert broken.value is None
+    assert "drop these items" in broken.notes[0]
+
+
+def weak(wrong, seed=0, n=N):
+    """A weak encoder, whose right pairs rank far behind as well; a fifth of the pairs is trusted."""
+    rng = generator(seed, "weak")
+    z = rng.normal(size=(n, WIDTH))
+    x, y = z + 2.0 * rng.normal(size=z.shape), z + 2.0 * rng.normal(size=z.shape)
+    trusted = np.isin(np.arange(n), rng.permutation(n)[: n // 5])
+    moved = rng.permutation(np.flatnonzero(~trusted))[: round(wrong * n * 4 / 5)]
+    y[moved] = y[np.roll(moved, 1)]
+    return x.astype(np.float32), y.astype(np.float32), trusted
+
+
+def mispairing(found):
+    return next(d for d in found.decisions if d.check == "mispairing_rate")
+
+
+def test_trusted_pairs_take_off_what_a_weak_encoder_puts_behind():
+    x, y, trusted = weak(0.0)
+    settings = Settings(limits={"mispairing_rate": (None, 0.15)})
+    assert mispairing(audit_large(x, y, settings=settings)).verdict is Verdict.REJECT
+    right = mispairing(audit_large(x, y, trusted=trusted, settings=settings))
+    assert right.low <= 0 <= right.value < right.high
+    assert right.verdict is not Verdict.REJECT
+    x, y, trusted = weak(0.5)
+    wrong = mispairing(audit_large(x, y, trusted=trusted, settings=settings))
+    assert wrong.verdict is Verdict.REJECT
+    assert wrong.low <= 0.5 <= wrong.high
+    assert wrong.n <= np.count_nonzero(~trusted)
+
+
+def test_the_share_over_all_pairs_is_that_of_the_two_means():
+    """Every pair is drawn in the end: the estimate is that of everything, whatever the order."""
+    x, y, trusted = weak(0.3, n=600)
+    settings = Settings(seed=0, limits={"mispairing_rate": (0.2999, 0.3001)})
+    found = mispairing(audit_large(x, y, trusted=trusted, settings=settings))
+    assert found.n == found.population
+    drawn = np.ones(600, dtype=bool)
+    drawn[generator(0, "sampled queries").permutation(600)[:150]] = False
+    ranked = ranks(Embeddings(x, y))
+    far = [side.better >= 300 for side in (ranked.forward, ranked.backward)]
+    share = np.mean(far, axis=0) * 2
+    right = share[trusted].mean()
+    claimed = share[~trusted & drawn].mean()
+    assert found.value == pytest.approx((claimed - right) / (1 - right))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_interval_with_trusted_pairs_holds_what_all_draws_would_give(seed):
+    x, y, trusted = weak(0.2, seed)
+    early = mispairing(audit_large(x, y, trusted=trusted, queries=512, settings=Settings(seed=seed)))
+    late = mispairing(audit_large(x, y, trusted=trusted, queries=N, settings=Settings(
+        seed=seed, limits={"mispairing_rate": (0.2, 0.2)},
+    )))  # fmt: skip
+    assert early.n < late.n
+    assert early.low <= late.value <= early.high
+    assert late.high - late.low < early.high - early.low
+
+
+@pytest.mark.parametrize(
+    ("marks", "says"),
+    [
+        (np.ones(N, dtype=bool), f"{N} of {N} pairs are trusted"),
+        (np.zeros(N, dtype=bool), f"0 of {N} pairs are trusted"),
+        (np.arange(N), r"dtype int64; expected \(3000,\) bool"),
+        (np.ones(3, dtype=bool), r"shape \(3,\)"),
+    ],
+)
+def test_marks_that_are_none_are_refused(healthy, marks, says):
+    with pytest.raises(InputError, match=says):
+        audit_large(*healthy, trusted=marks)
 
 
 def test_what_are_no_pairs_is_refused(healthy):
