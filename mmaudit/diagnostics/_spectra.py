@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
 from mmaudit.threads import one_blas_thread
 
-__all__ = ["Spectra", "decomposed", "remembered", "spectra"]
+__all__ = ["Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
 
 IntArray = npt.NDArray[np.int64]
 Spectra = Callable[[IntArray], FloatArray]
@@ -62,9 +62,9 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
     """
     n, d = z.shape
     scaled = _scaled(z, centred)
-    moment = _moment(scaled)
+    moment = moment_of(scaled)
     negligible = _ROUNDING * np.trace(moment) / n
-    if (few := _few(scaled, moment)) is not None:
+    if (few := few_axes(scaled, moment)) is not None:
         scaled, moment = few, few.T @ few
 
     def of(rows: IntArray) -> FloatArray:
@@ -101,10 +101,10 @@ def decomposed(z: FloatArray, centred: bool) -> tuple[FloatArray, FloatArray]:
     """
     n, d = z.shape
     scaled = _scaled(z, centred)
-    moment = _moment(scaled)
+    moment = moment_of(scaled)
     least = _ROUNDING * np.trace(moment)
     by_axis = d <= n
-    if (few := _few(scaled, moment)) is not None:
+    if (few := few_axes(scaled, moment)) is not None:
         scaled, moment, by_axis = few, few.T @ few, True
     values, vectors = np.linalg.eigh(moment)
     kept = values > least
@@ -125,13 +125,13 @@ def _scaled(z: FloatArray, centred: bool) -> FloatArray:
     return scaled
 
 
-def _moment(rows: FloatArray) -> FloatArray:
+def moment_of(rows: FloatArray) -> FloatArray:
     """Return the smaller of the two products of ``rows`` (n, d) with themselves, that of axes if n = d."""
     moment: FloatArray = rows.T @ rows if rows.shape[1] <= len(rows) else rows @ rows.T
     return moment
 
 
-def _few(rows: FloatArray, moment: FloatArray) -> FloatArray | None:
+def few_axes(rows: FloatArray, moment: FloatArray) -> FloatArray | None:
     """Return ``rows`` (n, d) on axes of the r dimensions that they span, (n, r); ``None`` if these are many.
 
     From the Cholesky decomposition of their ``moment`` with pivots, which stops where all that is left is
@@ -140,6 +140,8 @@ def _few(rows: FloatArray, moment: FloatArray) -> FloatArray | None:
     from scipy.linalg.lapack import dpstrf
 
     size = len(moment)
+    if size == 0:
+        return None
     packed, pivots, r, _ = dpstrf(moment, lower=1, tol=_ROUNDING * np.trace(moment) / size)
     if r >= _FEW * size:
         return None
