@@ -66,11 +66,12 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
     negligible = _ROUNDING * np.trace(moment) / n
     if (few := few_axes(scaled, moment)) is not None:
         scaled, moment = few, few.T @ few
+    of_all = np.linalg.eigvalsh(moment / n)[::-1]
 
     def of(rows: IntArray) -> FloatArray:
         k = len(rows)
         if k == n:
-            part = moment / n
+            values = of_all
         elif len(moment) == scaled.shape[1]:
             left = np.ones(n, dtype=np.bool_)
             left[rows] = False
@@ -79,12 +80,13 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
             if centred:
                 mean = scaled[rows].mean(axis=0)
                 part -= np.outer(mean, mean)
+            values = np.linalg.eigvalsh(part)[::-1]
         else:
             part = moment[np.ix_(rows, rows)] / k
             if centred:
                 mean = part.mean(axis=0)
                 part += mean.mean() - mean - mean[:, None]
-        values = np.linalg.eigvalsh(part)[::-1]
+            values = np.linalg.eigvalsh(part)[::-1]
         found = np.zeros(min(k, d))
         found[: len(values)] = values[: len(found)]
         return np.where(found > negligible, found, 0.0)
