@@ -1,5 +1,7 @@
 """Linear correspondence of the two modalities: canonical correlations and centred kernel alignment."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -147,7 +149,8 @@ def ridge_cca(
 
     Covariances (1/n) of unit rows, values clipped to [0, 1]. An exact description of these items that
     overfits: ``null`` is its mean over ``draws`` random pairings of the same rows, and the notes hold the
-    permutation p-value (Phipson & Smyth 2010). :func:`canonical_correlations` is the one to judge by.
+    permutation p-value (Phipson & Smyth 2010). The null is worked out in float32, whose error is
+    less than a thousandth of what draws differ by, and compared with the value in float32. :func:`canonical_correlations` is the one to judge by.
     Undefined below 2 pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive.
     """
     name = "ridge_cca"
@@ -166,18 +169,23 @@ def ridge_cca(
     white_x, white_y = (_ridge_whitened(z[order], ridge) for z in (x, y))
     fewer = min(white_x.shape[1], white_y.shape[1])
 
-    def mean_top(rows: npt.NDArray[np.int64]) -> float:
-        cross = white_x.T @ white_y[rows] / n
+    def mean_top(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
+        cross = first.T @ second / n
         square = cross @ cross.T if len(cross) == fewer else cross.T @ cross
         largest = [max(0, fewer - top), fewer - 1]
-        squares = scipy.linalg.eigvalsh(square, subset_by_index=largest) if fewer else np.zeros(1)
+        squares = (
+            scipy.linalg.eigvalsh(square, subset_by_index=largest, check_finite=False)
+            if fewer
+            else np.zeros(1)
+        )
         singular = np.sqrt(np.clip(squares, 0.0, 1.0))
         return float(singular.sum() / min(top, d))
 
-    value = mean_top(np.arange(n))
+    value = mean_top(white_x, white_y)
     rng = generator(seed, "ridge cca null")
-    null = np.array([mean_top(rng.permutation(n)) for _ in range(draws)])
-    p_value = (1 + int((null >= value).sum())) / (1 + draws)
+    single_x, single_y = (white.astype(np.float32) for white in (white_x, white_y))
+    null = np.array([mean_top(single_x, single_y[rng.permutation(n)]) for _ in range(draws)])
+    p_value = (1 + int((null >= mean_top(single_x, single_y)).sum())) / (1 + draws)
     return inference.exact(
         name,
         value,

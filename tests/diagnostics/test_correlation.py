@@ -218,7 +218,8 @@ def test_the_null_of_ridge_cca_is_its_mean_over_random_pairings(width, top):
     null = np.array([mean_top(rng.permutation(40)) for _ in range(20)])
     m = d.ridge_cca(e, **({} if top == 8 else {"top": top}))
     assert m.value == pytest.approx(mean_top(np.arange(40)), rel=1e-9)
-    assert m.null == pytest.approx(null.mean(), rel=1e-9)
+    assert m.null == pytest.approx(null.mean(), rel=1e-7)  # in float32
+    assert abs(m.null - null.mean()) < 1e-3 * null.std()
     assert m.notes == (f"permutation p = {(1 + (null >= m.value).sum()) / 21:.3g} (20 draws)",)
     assert (m.interval, m.unit, m.direction, m.n) == ("exact", "correlation", "higher is better", 40)
     assert m.method == f"in-sample ridge CCA, ridge 0.001, mean of the top {top}"
