@@ -150,7 +150,8 @@ def ridge_cca(
     Covariances (1/n) of unit rows, values clipped to [0, 1]. An exact description of these items that
     overfits: ``null`` is its mean over ``draws`` random pairings of the same rows, and the notes hold the
     permutation p-value (Phipson & Smyth 2010). The null is worked out in float32, whose error is
-    less than a thousandth of what draws differ by, and compared with the value in float32. :func:`canonical_correlations` is the one to judge by.
+    less than a thousandth of what draws differ by, and compared with the value in float32. It is
+    :func:`canonical_correlations` that is the one to judge by.
     Undefined below 2 pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive.
     """
     name = "ridge_cca"
