@@ -8,8 +8,8 @@ not that of infinitely many.
 
 The table gives the truth, the standard deviation of the estimates, the root mean square of the standard
 errors of the delete-one jackknife that the diagnostics use, their coefficient of variation, and the share of
-redraws whose interval holds the truth; then the same of a delete-a-group jackknife over 20 groups. The number of
-redraws is for the fewest items; of 400 there are half as many, of 1200 a fifth.
+redraws whose interval holds the truth; then the same of a delete-a-group jackknife over 20 groups. The number
+of redraws is for the fewest items; of 400 there are half as many, of 1200 a fifth.
 
 Run ``python benchmarks/coverage_ranks.py``: about a quarter of an hour on one core.
 """

@@ -286,3 +286,14 @@ def test_columns_that_are_orthogonal_have_no_correlation_and_no_square_root_of_a
     x, y = columns[:, :6], columns[:, 6 - shared : 12 - shared]
     m = d.ridge_cca(Embeddings(x, y), ridge=1e-9, top=6)
     assert m.value == pytest.approx(shared / 6, abs=1e-6)
+
+
+def test_ridge_cca_of_known_directions_is_the_same():
+    from mmaudit.diagnostics.principal import principal
+
+    for e in (_latent(), _unrelated(30, 60)):
+        known = principal(unit_rows(e.x)), principal(unit_rows(e.y))
+        alone, given = d.ridge_cca(e), d.ridge_cca(e, directions=known)
+        assert given.value == pytest.approx(alone.value, rel=1e-9)
+        assert given.null == pytest.approx(alone.null, rel=1e-6)
+        assert given.notes == alone.notes
