@@ -1,8 +1,8 @@
-"""Spectra of one matrix and of parts of its rows: what ranks and their jackknife are made of."""
+"""Spectra of one matrix and of parts of its rows, and each item's part in them: what ranks are made of."""
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,46 +10,45 @@ import numpy.typing as npt
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
 from mmaudit.threads import one_blas_thread
 
-__all__ = ["Spectra", "remembered", "spectra"]
+__all__ = ["Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
 
 IntArray = npt.NDArray[np.int64]
 Spectra = Callable[[IntArray], FloatArray]
 
 _FEW = 0.8
-"""Items that span less than this share of the dimensions they could are turned into these: one more
-decomposition, and twenty smaller ones."""
+"""Items that span less than this share of the dimensions they could are turned into these: a Cholesky
+decomposition more, and smaller ones of eigenvalues."""
+
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+"""Eigenvalues below this share of their sum cannot be told from zero."""
 
 _REMEMBERED = 64
-"""Matrices whose spectra are remembered, 21 vectors each: several diagnostics ask for the same ones, and so
-does every severity of a damage to one modality alone, of the other one."""
+"""Matrices of which is remembered what was found: several diagnostics ask for the same, and so does every
+severity of a damage to one modality alone, of the other one."""
 
 
-def remembered(z: FloatArray, centred: bool) -> Spectra:
-    """Return :func:`spectra` that are not worked out again where the same content and rows were asked for.
+def remembered(z: FloatArray) -> Callable[[Hashable, Callable[[], FloatArray]], FloatArray]:
+    """Return ``once(key, work)``: what ``work`` finds of ``z``, once for the same content and ``key``.
 
     To know that the content is the same is not worth its while for a single decomposition. Everything is
     worked out on one BLAS thread: whoever asks next may not see how many the first had.
     """
-    content = hashlib.sha256(np.ascontiguousarray(z).data).digest()
-    known = _known(content, z.shape, centred)
-    worked_out: list[Spectra] = []
+    known = _known(hashlib.sha256(np.ascontiguousarray(z).data).digest(), z.shape)
 
-    def of(rows: IntArray) -> FloatArray:
-        key = b"" if len(rows) == len(z) else hashlib.sha256(np.ascontiguousarray(rows).data).digest()
+    def once(key: Hashable, work: Callable[[], FloatArray]) -> FloatArray:
         if key not in known:
             with one_blas_thread():
-                if not worked_out:
-                    worked_out.append(spectra(z, centred))
-                known[key] = worked_out[0](rows)
-                known[key].setflags(write=False)
+                found = work()
+            found.setflags(write=False)
+            known[key] = found
         return known[key]
 
-    return of
+    return once
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def _known(content: bytes, shape: tuple[int, ...], centred: bool) -> dict[bytes, FloatArray]:
-    """Return the spectra found so far of the matrix of this ``content``, by the digest of their rows."""
+def _known(content: bytes, shape: tuple[int, ...]) -> dict[Hashable, FloatArray]:
+    """Return what was found so far of the matrix of this ``content``."""
     return {}
 
 
@@ -62,22 +61,12 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
     items that span few dimensions are first turned into these.
     """
     n, d = z.shape
-    peak = np.abs(z).max()
-    # Over the peak, neither denormal nor huge entries leave float64 when they are squared.
-    scaled = z / peak if peak > 0 else z
-    if centred:
-        scaled = scaled - scaled.mean(axis=0)
-        if np.abs(scaled).max() <= RESOLUTION:
-            scaled = np.zeros_like(scaled)
-    moment = scaled.T @ scaled if d <= n else scaled @ scaled.T
-    negligible = 64 * np.finfo(np.float64).eps * np.trace(moment) / n
+    scaled = _scaled(z, centred)
+    moment = moment_of(scaled)
+    negligible = _ROUNDING * np.trace(moment) / n
+    if (few := few_axes(scaled, moment)) is not None:
+        scaled, moment = few, few.T @ few
     of_all = np.linalg.eigvalsh(moment / n)[::-1]
-    spanned = int(np.count_nonzero(of_all > negligible))
-    if spanned < _FEW * len(of_all):
-        squares, vectors = np.linalg.eigh(moment)
-        first = vectors[:, ::-1][:, :spanned]
-        scaled = scaled @ first if d <= n else first * np.sqrt(squares[::-1][:spanned])
-        moment = scaled.T @ scaled
 
     def of(rows: IntArray) -> FloatArray:
         k = len(rows)
@@ -103,3 +92,61 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
         return np.where(found > negligible, found, 0.0)
 
     return of
+
+
+def decomposed(z: FloatArray, centred: bool) -> tuple[FloatArray, FloatArray]:
+    """Return the eigenvalues of the second moment of ``z`` (n, d), not empty, and what items add to them.
+
+    ``values`` (r,), ascending, those that rounding can tell from zero, over a common factor; ``squares``
+    (n, r) the squared scores of the items on their directions, over the same factor, so that each column
+    adds up to its eigenvalue. ``centred`` takes the mean row off first.
+    """
+    n, d = z.shape
+    scaled = _scaled(z, centred)
+    moment = moment_of(scaled)
+    least = _ROUNDING * np.trace(moment)
+    by_axis = d <= n
+    if (few := few_axes(scaled, moment)) is not None:
+        scaled, moment, by_axis = few, few.T @ few, True
+    values, vectors = np.linalg.eigh(moment)
+    kept = values > least
+    values, vectors = values[kept], vectors[:, kept]
+    scores = scaled @ vectors if by_axis else vectors * np.sqrt(values)
+    return values, np.square(scores, out=scores)
+
+
+def _scaled(z: FloatArray, centred: bool) -> FloatArray:
+    """Return ``z`` over its peak, ``centred`` less its mean row; zero where rows differ by rounding."""
+    peak = np.abs(z).max()
+    # Over the peak, neither denormal nor huge entries leave float64 when they are squared.
+    scaled = z / peak if peak > 0 else z
+    if centred:
+        scaled = scaled - scaled.mean(axis=0)
+        if np.abs(scaled).max() <= RESOLUTION:
+            scaled = np.zeros_like(scaled)
+    return scaled
+
+
+def moment_of(rows: FloatArray) -> FloatArray:
+    """Return the smaller of the two products of ``rows`` (n, d) with themselves, that of axes if n = d."""
+    moment: FloatArray = rows.T @ rows if rows.shape[1] <= len(rows) else rows @ rows.T
+    return moment
+
+
+def few_axes(rows: FloatArray, moment: FloatArray) -> FloatArray | None:
+    """Return ``rows`` (n, d) on axes of the r dimensions that they span, (n, r); ``None`` if these are many.
+
+    From the Cholesky decomposition of their ``moment`` with pivots, which stops where all that is left is
+    rounding (LAPACK's pstrf; Higham 1990).
+    """
+    from scipy.linalg.lapack import dpstrf
+
+    size = len(moment)
+    if size == 0:
+        return None
+    packed, pivots, r, _ = dpstrf(moment, lower=1, tol=_ROUNDING * np.trace(moment) / size)
+    if r >= _FEW * size:
+        return None
+    factor = np.empty((size, r))
+    factor[pivots - 1] = np.tril(packed)[:, :r]
+    return factor if size < rows.shape[1] else rows @ np.linalg.qr(factor)[0]

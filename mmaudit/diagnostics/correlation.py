@@ -1,5 +1,7 @@
 """Linear correspondence of the two modalities: canonical correlations and centred kernel alignment."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -98,13 +100,17 @@ def ridge_cca(
     draws: int = 20,
     seed: int = 0,
     confidence: float = 0.95,
+    directions: tuple[Principal, Principal] | None = None,
 ) -> Measurement:
     """Mean of the ``top`` singular values of (C_x + ridge·I)^-½ C_xy (C_y + ridge·I)^-½, *in sample*.
 
     Covariances (1/n) of unit rows, values clipped to [0, 1]. An exact description of these items that
     overfits: ``null`` is its mean over ``draws`` random pairings of the same rows, and the notes hold the
-    permutation p-value (Phipson & Smyth 2010). :func:`canonical_correlations` is the one to judge by.
-    Undefined below 2 pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive.
+    permutation p-value (Phipson & Smyth 2010). The null is worked out in float32, whose error is less than a
+    thousandth of what draws differ by, and compared with the value in float32.
+    :func:`canonical_correlations` is the one to judge by. ``directions`` are the principal ones of both
+    sides' unit rows, where they are known. Undefined below 2
+    pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive.
     """
     name = "ridge_cca"
     if top < 1 or not ridge > 0 or draws < 1:
@@ -119,21 +125,26 @@ def ridge_cca(
     x, y = unit_rows(embeddings.x), unit_rows(embeddings.y)
     # Pairings are drawn over rows in the order of their content: the null is that of the data, in any order.
     order = inference.canonical_order(x, y)
-    white_x, white_y = (_ridge_whitened(z[order], ridge) for z in (x, y))
+    white_x, white_y = (_ridge_whitened(side, ridge)[order] for side in directions or map(principal, (x, y)))
     fewer = min(white_x.shape[1], white_y.shape[1])
 
-    def mean_top(rows: npt.NDArray[np.int64]) -> float:
-        cross = white_x.T @ white_y[rows] / n
+    def mean_top(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
+        cross = first.T @ second / n
         square = cross @ cross.T if len(cross) == fewer else cross.T @ cross
         largest = [max(0, fewer - top), fewer - 1]
-        squares = scipy.linalg.eigvalsh(square, subset_by_index=largest) if fewer else np.zeros(1)
+        squares = (
+            scipy.linalg.eigvalsh(square, subset_by_index=largest, check_finite=False)
+            if fewer
+            else np.zeros(1)
+        )
         singular = np.sqrt(np.clip(squares, 0.0, 1.0))
         return float(singular.sum() / min(top, d))
 
-    value = mean_top(np.arange(n))
+    value = mean_top(white_x, white_y)
     rng = generator(seed, "ridge cca null")
-    null = np.array([mean_top(rng.permutation(n)) for _ in range(draws)])
-    p_value = (1 + int((null >= value).sum())) / (1 + draws)
+    single_x, single_y = (white.astype(np.float32) for white in (white_x, white_y))
+    null = np.array([mean_top(single_x, single_y[rng.permutation(n)]) for _ in range(draws)])
+    p_value = (1 + int((null >= mean_top(single_x, single_y)).sum())) / (1 + draws)
     return inference.exact(
         name,
         value,
@@ -147,10 +158,10 @@ def ridge_cca(
     )
 
 
-def _ridge_whitened(z: FloatArray, ridge: float) -> FloatArray:
-    """Return centred ``z`` times (covariance + ridge·I)^-½, turned onto its (r) principal directions."""
-    directions = principal(z)
-    whitened: FloatArray = directions.scores / np.sqrt(directions.singular**2 / len(z) + ridge)
+def _ridge_whitened(directions: Principal, ridge: float) -> FloatArray:
+    """Return centred items times (covariance + ridge·I)^-½, turned onto their (r) principal directions."""
+    variances = directions.singular**2 / len(directions.scores)
+    whitened: FloatArray = directions.scores / np.sqrt(variances + ridge)
     return whitened
 
 

@@ -32,7 +32,10 @@ ENOUGH = 0.3
 
 
 def idle_dimensions(
-    embeddings: Embeddings, groups: npt.ArrayLike | None = None, confidence: float = 0.95
+    embeddings: Embeddings,
+    groups: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
+    directions: tuple[Principal, Principal] | None = None,
 ) -> Measurement:
     """Bound what retrieval would gain if the directions that lie idle were used.
 
@@ -51,6 +54,7 @@ def idle_dimensions(
 
     Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
     directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
+    ``directions`` are the principal ones of the unit rows of both sides, where they are known.
     """
     if len(embeddings) == 0:
         return inference.undefined(
@@ -60,7 +64,10 @@ def idle_dimensions(
     part = embeddings.take(rows)
     group = group_codes(groups, len(embeddings))[rows]
     most = len(np.unique(group))
-    found = [_use(unit_rows(z), most) for z in part.scored]
+    units = [unit_rows(z) for z in part.scored]
+    if directions is None or len(part) < len(embeddings):
+        directions = principal(units[0]), principal(units[1])
+    found = [_use(z, known, most) for z, known in zip(units, directions, strict=True)]
     idle = [used for used in found if used.idle]
     notes = [
         f"{modality} embeddings use {used.live} of {used.possible} possible directions"
@@ -126,9 +133,8 @@ class _Use:
         return max(0.5, self.live / self.possible)
 
 
-def _use(units: FloatArray, groups: int) -> _Use:
+def _use(units: FloatArray, directions: Principal, groups: int) -> _Use:
     """Return how ``units`` (n, d), items of so many relevance groups, use their directions."""
-    directions = principal(units)
     singular = directions.singular
     spread = len(singular) and singular[0] > RESOLUTION
     live = int(np.count_nonzero(singular > LIVE * singular[0])) if spread else 0

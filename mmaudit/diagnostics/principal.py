@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.diagnostics._spectra import few_axes, moment_of
 
 __all__ = ["Principal", "principal"]
 
@@ -33,15 +34,19 @@ def principal(z: FloatArray) -> Principal:
 
     Those that rounding cannot tell from none are left out. From the eigenvectors of the smaller of the two
     products of the centred items with themselves: it squares the singular values, which leaves those above
-    1e-8 of the largest, and costs a fraction of their decomposition.
+    1e-8 of the largest, and costs a fraction of their decomposition. Items that span far fewer directions
+    than their number and the width allow are first turned into these.
     """
     mean = z.mean(axis=0)
     centred = z - mean
+    product = moment_of(centred)
     by_axis = centred.shape[1] <= len(centred)
-    product = centred.T @ centred if by_axis else centred @ centred.T
-    squares, vectors = np.linalg.eigh(product)
+    few = None if by_axis else few_axes(centred, product)
+    squares, vectors = np.linalg.eigh(product if few is None else few.T @ few)
     singular = np.sqrt(np.maximum(squares[::-1], 0.0))
     kept = singular > RESOLUTION * singular.max(initial=0.0)
     singular, vectors = singular[kept], vectors[:, ::-1][:, kept]
-    axes = vectors.T if by_axis else vectors.T @ centred / singular[:, None]
-    return Principal(mean, singular, axes, centred @ axes.T if by_axis else vectors * singular)
+    if by_axis:
+        return Principal(mean, singular, vectors.T, centred @ vectors)
+    scores = vectors * singular if few is None else few @ vectors
+    return Principal(mean, singular, (scores / singular).T @ centred / singular[:, None], scores)

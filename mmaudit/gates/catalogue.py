@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 
 from mmaudit import diagnostics as d
+from mmaudit.diagnostics.idle import ITEMS
+from mmaudit.diagnostics.principal import Principal
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.gates import controls, reference_limits
 from mmaudit.gates.case import Case
@@ -99,6 +101,19 @@ def _symmetry_gap(case: Case) -> Measured:
         depths[-1],
     )
     return [d.symmetry_gap(case.ranks, k)]
+
+
+def _directions(case: Case) -> tuple[Principal, Principal] | None:
+    """The directions that several checks ask for; those of many items would fill the memory for as long."""
+    return case.directions if 0 < len(case.x) <= ITEMS else None
+
+
+def _idle(case: Case) -> Measured:
+    return [d.idle_dimensions(case.embeddings, case.groups, directions=_directions(case))]
+
+
+def _ridge_cca(case: Case) -> Measured:
+    return [d.ridge_cca(case.embeddings, directions=_directions(case))]
 
 
 def _twins(case: Case) -> Measured:
@@ -297,7 +312,7 @@ CHECKS: tuple[Check, ...] = (
         name="ridge_cca",
         failure="alignment",
         question="What does the chapter's in-sample correlation proxy read, beside its permutation null?",
-        measure=lambda case: [d.ridge_cca(case.embeddings)],
+        measure=_ridge_cca,
         profiles=_LATER,
     ),
     Check(
@@ -531,7 +546,7 @@ CHECKS: tuple[Check, ...] = (
         name="idle_dimensions",
         failure="collapse",
         question="Where directions lie idle, is retrieval short of dimensions?",
-        measure=lambda case: [d.idle_dimensions(case.embeddings, case.groups)],
+        measure=_idle,
         limit=_field(
             "harm: one query in a hundred would be answered if the directions that lie idle were used",
             high=0.01,

@@ -219,7 +219,7 @@ class Stress:
 
     def _relation(self, relation: Relation) -> Outcome:
         try:
-            sample = self._sample()
+            sample = self._sample
         except (SubjectError, InputError) as error:
             return self._not_evidenced(relation.name, f"no usable embeddings: {error}")
         if len(sample.groups) < 2:
@@ -249,8 +249,9 @@ class Stress:
         control = Control(damage=relation.control, severity=1.0, value=broken, harm=None)
         return dataclasses.replace(outcome, control=control)
 
+    @functools.cached_property
     def _sample(self) -> Sample:
-        """Return some of the audited pairs, with their groups and a nuisance, their own if they have one."""
+        """Some of the audited pairs, with their groups and a nuisance, their own if they have one."""
         e: Embeddings = self._auditor.embeddings
         pairs, n = self._auditor.pairs, len(self._auditor.embeddings)
         rows = np.sort(generator(self._auditor.settings.seed, "stress", "sample").permutation(n)[:SAMPLE])

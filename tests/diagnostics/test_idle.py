@@ -115,6 +115,20 @@ def test_without_an_error_it_is_the_loss_of_hits(monkeypatch):
     assert found.se == pytest.approx(expected.se, rel=1e-6)
 
 
+def test_known_directions_are_taken_where_all_items_are_looked_at(monkeypatch):
+    x, y = sides(noise=0.6)
+    e = embeddings(on_first(x, 20), on_first(y, 20))
+    known = principal(unit_rows(e.x)), principal(unit_rows(e.y))
+    alone = idle_dimensions(e)
+    monkeypatch.setattr(idle, "principal", None)
+    assert idle_dimensions(e, directions=known).value == pytest.approx(alone.value, rel=1e-9)
+    monkeypatch.undo()
+    monkeypatch.setattr(idle, "ITEMS", len(e) - 1)
+    some = idle_dimensions(e)
+    assert idle_dimensions(e, directions=known) == some
+    assert some.n == len(e) - 1
+
+
 @pytest.mark.parametrize("k", [1, 3])
 def test_margins_are_what_each_query_shows(k):
     x, y = sides(12, 4)

@@ -26,6 +26,10 @@ def test_directions_that_nothing_varies_in_are_left_out(shape):
     found = principal(z)
     assert len(found.singular) == 3
     assert np.allclose(found.keep(3), z)
+    singular = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)[:3]
+    assert found.singular == pytest.approx(singular, rel=1e-12)
+    assert np.allclose(found.axes @ found.axes.T, np.eye(3), atol=1e-12)
+    assert np.allclose(found.scores, (z - z.mean(axis=0)) @ found.axes.T, atol=1e-12 * singular[0])
 
 
 @pytest.mark.parametrize("z", [np.zeros((3, 2)), np.zeros((1, 4)), np.zeros((3, 0))])

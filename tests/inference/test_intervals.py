@@ -131,6 +131,23 @@ def test_jackknife_of_the_mean_with_one_row_a_group_is_its_standard_error():
     assert m.df == 24
 
 
+def test_the_mean_without_each_item_has_its_standard_error():
+    values = generator(5, "jack").normal(size=25)
+    m = inference.delete_one("d", 7.0, (values.sum() - values) / 24)
+    assert (m.value, m.df, m.n) == (7.0, 24, 25)
+    assert m.se == pytest.approx(scipy.stats.sem(values), rel=1e-9)
+
+
+def test_what_is_undefined_without_an_item_is_undefined():
+    m = inference.delete_one("d", 1.0, [1.0, math.nan, 2.0])
+    assert (m.value, m.n) == (None, 3)
+    assert "undefined on a part of the items: 1 of 4" in m.notes[0]
+    assert inference.delete_one("d", math.inf, [1.0, 2.0]).value is None
+    alone = inference.delete_one("d", 1.0, [0.0])
+    assert (alone.value, alone.n) == (None, 1)
+    assert "at least two" in alone.notes[0]
+
+
 def test_jackknife_does_not_depend_on_item_order():
     values = generator(6, "jack").normal(size=(60, 3)).astype(np.float32)
     moved = values[generator(6, "shuffle").permutation(60)]
@@ -307,6 +324,10 @@ CONSTRUCTORS = {
     "jackknife": (
         lambda **k: inference.jackknife("m", lambda rows: float(VALUES[rows].mean()), range(5), 5, **k),
         "delete-a-group jackknife (5 groups), Student t",
+    ),
+    "delete one": (
+        lambda **k: inference.delete_one("m", 1.0, VALUES, **k),
+        "delete-one jackknife, Student t",
     ),
     "propagated": (
         lambda **k: inference.propagated("m", 1.0, [(2.0, inference.mean("a", VALUES))], 5, **k),

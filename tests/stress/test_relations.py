@@ -89,6 +89,14 @@ def test_figures_that_break_a_law_are_rejected(name, monkeypatch):
     assert outcome.verdict is Verdict.REJECT, outcome.reason
 
 
+@pytest.mark.parametrize("width", [1, 2, 7, 64])
+def test_the_rotation_keeps_inner_products_and_mixes_all_axes(width):
+    turn = relations._hartley(np.eye(width))
+    np.testing.assert_allclose(turn @ turn.T, np.eye(width), atol=1e-12)
+    assert np.linalg.matrix_rank(turn) == width
+    assert np.abs(turn).max() <= np.sqrt(2 / width) + 1e-12
+
+
 def test_a_drop_that_reads_the_labels_as_numbers_is_rejected(monkeypatch):
     real = d.matched_negative_drop
 
