@@ -28,12 +28,12 @@ def pairs():
 E, CODES = pairs(), np.arange(N) % 3
 RANKS = d.ranks(E)
 HARMONIC = sum(1 / rank for rank in range(1, N + 1)) / N
-DIMENSIONS = (None, "dimensions", "higher is better", N, 19)
+DIMENSIONS = (None, "dimensions", "higher is better", N, N - 1)
 SIDE = {
     "rankme": (d.rankme, DIMENSIONS),
     "centred_rankme": (d.centred_rankme, DIMENSIONS),
     "effective_rank": (d.effective_rank, DIMENSIONS),
-    "rank_share": (d.rank_share, (None, "share", "higher is better", N, 19)),
+    "rank_share": (d.rank_share, (None, "share", "higher is better", N, N - 1)),
     "alpha_req": (d.alpha_req, (None, "exponent", "descriptive", N, 19)),
     "mean_cosine": (d.mean_cosine, (None, "cosine", "lower is better", N, N - 1)),
     "separation": (d.separation, (0.0, "cosine distance", "higher is better", N, N - 1)),
@@ -43,7 +43,7 @@ SIDE = {
 }
 ZERO = "closer to zero is better"
 PAIRED = {
-    "rank_asymmetry": (d.rank_asymmetry, (0.0, "log ratio", ZERO, N, 19)),
+    "rank_asymmetry": (d.rank_asymmetry, (0.0, "log ratio", ZERO, N, N - 1)),
     "alignment": (d.alignment, (None, "distance^2", "lower is better", N, N - 1)),
     "modality_gap": (d.modality_gap, (None, "distance", "descriptive", N, N - 1)),
     "norm_leak": (d.norm_leak, (0.0, "coefficient of variation", ZERO, N, N - 1)),
