@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
+from mmaudit.diagnostics._compiled import Kernels
 from mmaudit.diagnostics._tally import Block, BoolArray, IntArray, Tally, nonzero, places
 
 __all__ = [
@@ -132,7 +133,7 @@ class Screen:
     ``own`` and ``partner`` hold for each direction the queries' similarity to their partner and the partner's
     norm, float64; ``largest`` is the largest norm on either side. ``limits`` holds for each direction two
     float32 arrays, one number a query: similarities up to the first are surely not level with its own, those
-    beyond the second surely above it.
+    beyond the second surely above it. ``kernels``, where they are given, are used in place of NumPy's passes.
     """
 
     def __init__(
@@ -142,8 +143,9 @@ class Screen:
         own: Sequence[FloatArray],
         partner: Sequence[FloatArray],
         largest: tuple[float, float],
+        kernels: Kernels | None = None,
     ) -> None:
-        self.x, self.y, self.own, self.partner = x, y, own, partner
+        self.x, self.y, self.own, self.partner, self.kernels = x, y, own, partner, kernels
         self.norms = x.norms, y.norms
         error = error_bound(x.width)
         self.single = bool(np.isfinite(error)) and largest[0] * largest[1] < 1e36
@@ -154,6 +156,12 @@ class Screen:
                 low, high = ((similarity + side).astype(np.float32) for side in (-margin, margin))
             outward = np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))
             self.limits.append(outward)
+
+
+def nobody(pairs: Screen, sides: Sequence[Block], similarity: Float32Array) -> bool:
+    """Return whether nobody in a block can beat a partner. Its first rows show mostly that somebody can."""
+    lowest = min(pairs.limits[block.axis][0][block.queries].min() for block in sides)
+    return not (similarity[:_FIRST].max() > lowest or similarity.max() > lowest)
 
 
 def sparse(
@@ -213,10 +221,52 @@ def dense(
     return True
 
 
+def compiled(
+    pairs: Screen,
+    kernels: Kernels,
+    sides: Sequence[Block],
+    tallies: Sequence[Tally],
+    similarity: Float32Array,
+) -> list[bool]:
+    """Count a block by rows and by columns in compiled passes; return in which directions.
+
+    As :func:`dense` does: nothing is counted where too much is in doubt.
+    """
+    r, c = similarity.shape
+    room = int(IN_DOUBT * similarity.size)
+    by_row, by_column = np.zeros((2, r), dtype=np.int32), np.zeros((2, c), dtype=np.int32)
+    doubts, found = np.empty((2, room), dtype=np.int64), np.empty(2, dtype=np.int64)
+    limits = [limit[block.queries] for block in sides for limit in pairs.limits[block.axis]]
+    kernels.screen(similarity, *limits, by_row, by_column, doubts, found)
+    few, most = [], 0
+    for block, tally in zip(sides, tallies, strict=True):
+        chosen = np.zeros(len(limits[2 * block.axis]), dtype=np.bool_)
+        if found[block.axis] <= room:
+            chosen = tally.add_sums(block, by_row[block.axis], by_column[block.axis])
+            by_query = (by_row, by_column)[block.axis][block.axis]
+            most = max(most, int(by_query[chosen].sum()))
+        few.append(chosen)
+    if most:
+        rivals, listed = np.empty((2, most), dtype=np.int64), np.empty(2, dtype=np.int64)
+        highs = [
+            np.where(chosen, high, np.float32(np.inf)) for chosen, high in zip(few, limits[1::2], strict=True)
+        ]
+        kernels.above(similarity, *highs, rivals, listed)
+        for block, tally in zip(sides, tallies, strict=True):
+            row, column = places(rivals[block.axis, : listed[block.axis]], c)
+            tally.keep(block, row, column, np.zeros(len(row), dtype=np.bool_))
+    settled = [bool(number <= room) for number in found]
+    for block, tally in zip(sides, tallies, strict=True):
+        if settled[block.axis]:
+            row, column = places(doubts[block.axis, : found[block.axis]], c)
+            settle(pairs, block, row, column, tally)
+    return settled
+
+
 def settle(pairs: Screen, block: Block, row: IntArray, column: IntArray, tally: Tally) -> None:
     """Count pairs listed by their place in the block, by their float64 similarities."""
     i, j = block.rows.start + row, block.columns.start + column
-    similarity = inner_products(pairs.x, pairs.y, i, j)
+    similarity = inner_products(pairs.x, pairs.y, i, j, pairs.kernels)
     query, candidate = (i, j) if block.axis == 0 else (j, i)
     asked, offered = pairs.norms[block.axis], pairs.norms[1 - block.axis]
     scale = asked[query] * np.maximum(pairs.partner[block.axis][query], offered[candidate])
@@ -225,11 +275,16 @@ def settle(pairs: Screen, block: Block, row: IntArray, column: IntArray, tally: 
     tally.add(block, row[met], column[met], level[met])
 
 
-def inner_products(x: Operand, y: Operand, i: IntArray, j: IntArray) -> FloatArray:
+def inner_products(
+    x: Operand, y: Operand, i: IntArray, j: IntArray, kernels: Kernels | None = None
+) -> FloatArray:
     """Return the (k,) float64 similarities of rows ``i`` of ``x`` and ``j`` of ``y``."""
     similarity = np.empty(len(i))
-    for part in blocks(len(i), CACHED):
-        np.einsum("ij,ij->i", x.served(i[part]), y.served(j[part]), out=similarity[part])
+    if kernels:
+        kernels.inner_products(x.z, x.at[i], y.z, y.at[j], similarity)
+    else:
+        for part in blocks(len(i), CACHED):
+            np.einsum("ij,ij->i", x.served(i[part]), y.served(j[part]), out=similarity[part])
     similarity *= x.factor[i] * y.factor[j]
     return similarity
 
@@ -268,12 +323,22 @@ def count(
     ``hits`` and ``certain`` are room to work in, as large as the block.
     """
     sides = [Block(rows, columns, axis) for axis in range(len(tallies))]
-    if pairs.single and sparse(pairs, sides, tallies, similarity, hits):
-        return
+    settled = [False] * len(sides)
+    if pairs.single and pairs.kernels:
+        if nobody(pairs, sides, similarity):
+            return
+        settled = compiled(pairs, pairs.kernels, sides, tallies, similarity)
+    elif pairs.single:
+        if sparse(pairs, sides, tallies, similarity, hits):
+            return
+        settled = [
+            dense(pairs, side, tally, similarity, hits, certain)
+            for side, tally in zip(sides, tallies, strict=True)
+        ]
     unsettled = [
         (mask, side.axis, tally)
-        for side, tally in zip(sides, tallies, strict=True)
-        if not (pairs.single and dense(pairs, side, tally, similarity, hits, certain))
+        for side, tally, done in zip(sides, tallies, settled, strict=True)
+        if not done
     ]
     if unsettled:
         exact(pairs, rows, columns, unsettled)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
+from mmaudit.diagnostics._compiled import kernels
 from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count
 from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.embeddings import Embeddings
@@ -26,6 +27,9 @@ _TASK_BYTES = 16 * 2**20
 
 _SMALL = 2.0**28
 """Below this many products, threads cost more than they bring."""
+
+_MANY = 8192
+"""From so many pairs on, compiled passes save more than it takes to import numba."""
 
 
 class Mask:
@@ -143,7 +147,8 @@ def _by_own_similarity(embeddings: Embeddings, threads: int) -> tuple[Screen, In
     order = np.argsort(own, kind="stable")
     x, y, own = x.take(order), y.take(order), own[order]
     largest = float(x.norms.max(initial=0.0)), float(y.norms.max(initial=0.0))
-    return Screen(x, y, (own, own), (y.norms, x.norms), largest), order
+    compiled = kernels() if len(own) >= _MANY else None
+    return Screen(x, y, (own, own), (y.norms, x.norms), largest, compiled), order
 
 
 def _count(
