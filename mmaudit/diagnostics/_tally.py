@@ -140,11 +140,9 @@ def nonzero(mask: BoolArray) -> tuple[IntArray, IntArray]:
 
 
 def places(at: IntArray, width: int) -> tuple[IntArray, IntArray]:
-    """Return rows and columns of flat positions. Whole blocks are as wide as a power of two: no division."""
-    if width & (width - 1):
-        row, column = np.divmod(at, width)
-        return row, column
-    return at >> (width.bit_length() - 1), at & (width - 1)
+    """Return rows and columns of flat positions."""
+    row = at // width
+    return row, at - row * width
 
 
 def _column_sums(mask: BoolArray) -> IntArray:
