@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
 from mmaudit.diagnostics._compiled import kernels
-from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count
+from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count, multiply, rooms
 from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.embeddings import Embeddings
 from mmaudit.threads import cores, one_blas_thread
@@ -26,8 +26,8 @@ __all__ = ["BLOCK", "Mask", "each", "operands", "sweep", "threads_for"]
 _Part = TypeVar("_Part")
 
 BLOCK = 1344
-"""Rows that meet as many columns at a time. Larger ones cost the product less and memory more; those whose rows
-are whole pages, as 1024 are, cost it 4 % in the cache."""
+"""Rows that meet as many columns at a time. Larger blocks cost the product less, and more memory; where their
+rows are whole pages, as those of 1024 are, they fall on one another in the cache."""
 
 _TASK_BYTES = 16 * 2**20
 """How much of one side a thread holds, normalised, in float32."""
@@ -177,18 +177,14 @@ def _count(
 ) -> None:
     """Count everything that the blocks ``rows`` of x take part in; ``columns`` are those of all y."""
     scored = [pairs.x.single(part) for part in rows]
-    size = max(len(part) for part in scored) * max(part.stop - part.start for part in columns)
-    room = [np.empty(size, kind) for kind in (np.float32, np.bool_, np.bool_)]
+    room = rooms(max(len(part) for part in scored) * max(part.stop - part.start for part in columns))
     for there in columns:
-        candidates = pairs.y.single(there).T
+        candidates = pairs.y.single(there)
         for here, queries in zip(rows, scored, strict=True):
-            shape = (len(queries), candidates.shape[1])
-            space = [part[: shape[0] * shape[1]].reshape(shape) for part in room]
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.matmul(queries, candidates, out=space[0])
+            product = multiply(queries, candidates, room)
             for mask, directions in zip(masks, tallies, strict=True):
-                mask.apply(space[0], here, there)
-                count(pairs, mask, here, there, directions, *space)
+                mask.apply(product.similarity, here, there)
+                count(pairs, mask, here, there, directions, product)
 
 
 def each(task: Callable[[_Part], None], parts: Sequence[_Part], threads: int) -> None:

@@ -182,6 +182,15 @@ def test_without_the_error_bound_the_counts_would_be_wrong(passes, monkeypatch):
         same(ranks(embeddings), dense(embeddings, np.arange(200)))
 
 
+@both_passes
+def test_without_the_rounding_of_scores_the_counts_would_be_wrong(passes, monkeypatch):
+    take(passes, monkeypatch)
+    bound = _screen.error_bound
+    monkeypatch.setattr(_screen, "error_bound", lambda width: bound(width) if width else 0.0)
+    with pytest.raises(AssertionError):
+        same(ranks(close()), dense(close(), np.arange(200)))
+
+
 def test_the_bound_holds_for_the_worst_order_of_summation():
     # One product after another, each rounded: no BLAS does worse. All terms of one sign let errors add up.
     rng = generator(2, "bound")
