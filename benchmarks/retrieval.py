@@ -9,6 +9,8 @@ installed are left out: faiss (faiss-cpu), torch (torch==2.13.0 was measured). T
 torch's whole matrix are run up to 10 000 items, since both need several matrices of n² entries. After each
 measurement there is a rest, for the threads of a BLAS look out for more work for a tenth of a second.
 
+The kernels that OpenBLAS takes are printed: the faster they are, the more our passes weigh beside the
+product.
 Memory is the peak of a process of its own less what it held with the embeddings loaded and numba's passes, if
 any, at hand; what those hold is printed too.
 """
@@ -24,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from mmaudit.diagnostics import _compiled, _sweep, mean_recall, ranks
 from mmaudit.embeddings import Embeddings
@@ -165,6 +168,8 @@ def main() -> None:
     way = ["numpy"]
     if not given.memory:
         took = compiled()
+        kernels = {pool["architecture"] for pool in threadpool_info() if "architecture" in pool}
+        print(f"BLAS kernels: {', '.join(sorted(kernels))} (OPENBLAS_CORETYPE overrides them)")
         print("no numba: NumPy only" if took is None else f"numba and its passes at hand in {took:.2f} s")
         way += [] if took is None else ["compiled"]
     for n in given.items:
