@@ -313,8 +313,6 @@ def _answered(pipe: Any, function: Any, *arguments: Any) -> None:
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    # The folder of this script has a coverage.py of its own.
-    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != ROOT / "benchmarks"]
     pipe.send(function(*arguments))
 
 

@@ -3,9 +3,16 @@
 Usage: python benchmarks/retrieval.py [--items N ...] [--width D] [--rounds R]
 
 All are run in turn, R rounds after a warm-up, and the medians are printed with their ratios to the product.
-Rivals that are not installed are left out: faiss (faiss-cpu), torch. The notebook's argsort and torch's whole
-matrix are run up to 10 000 items, since both need several matrices of n² entries. Memory is the peak of a
-process of its own less what it held with the embeddings loaded.
+Ours is run with its passes in NumPy and, where the extra ``fast`` (numba) is installed, compiled: warm, since
+the warm-up imports numba and compiles or loads them, and what that took is printed first. Rivals that are not
+installed are left out: faiss (faiss-cpu), torch (torch==2.13.0 was measured). The notebook's argsort and
+torch's whole matrix are run up to 10 000 items, since both need several matrices of n² entries. After each
+measurement there is a rest, for the threads of a BLAS look out for more work for a tenth of a second.
+
+The kernels that OpenBLAS takes are printed: the faster they are, the more our passes weigh beside the
+product.
+Memory is the peak of a process of its own less what it held with the embeddings loaded and numba's passes, if
+any, at hand; what those hold is printed too.
 """
 
 import argparse
@@ -19,13 +26,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
-from mmaudit.diagnostics import mean_recall, ranks
+from mmaudit.diagnostics import _compiled, _sweep, mean_recall, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.seeds import generator
 
 WHOLE = 10_000
 """The most items that rivals of several whole matrices are run with."""
+
+REST = 0.15
+"""Seconds between two measurements."""
 
 NOISE = {"good": 1.6, "middling": 2.4, "chance": 30.0}
 """Standard deviation of each side's own part beside the shared one."""
@@ -46,6 +57,18 @@ def units(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     return tuple(z / np.linalg.norm(z, axis=1, keepdims=True) for z in (embeddings.x, embeddings.y))
 
 
+def counted(embeddings: Embeddings, passes: str) -> None:
+    """Take the ranks with the passes over blocks in NumPy, or compiled."""
+    _sweep._MANY = 0 if passes == "compiled" else sys.maxsize
+    ranks(embeddings)
+
+
+def compiled() -> float | None:
+    """Return the seconds in which the compiled passes came to hand; ``None`` without numba."""
+    start = time.perf_counter()
+    return None if _compiled.kernels() is None else time.perf_counter() - start
+
+
 def rivals(embeddings: Embeddings) -> dict[str, Callable[[], object]]:
     """Return what is measured, by name."""
     n = len(embeddings)
@@ -53,8 +76,10 @@ def rivals(embeddings: Embeddings) -> dict[str, Callable[[], object]]:
     product = np.empty((n, n), np.float32)
     measured: dict[str, Callable[[], object]] = {
         "one float32 product": lambda: np.matmul(x, y.T, out=product),
-        "mmaudit, full ranks both ways": lambda: ranks(embeddings),
+        "mmaudit, full ranks both ways, NumPy": lambda: counted(embeddings, "numpy"),
     }
+    if importlib.util.find_spec("numba"):
+        measured["mmaudit, full ranks both ways, compiled"] = lambda: counted(embeddings, "compiled")
     if importlib.util.find_spec("faiss"):
         import faiss
 
@@ -94,6 +119,7 @@ def compare(n: int, d: int, kind: str, rounds: int) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in measured}
     for turn in range(rounds + 1):
         for name, run in measured.items():
+            time.sleep(REST)
             start = time.perf_counter()
             run()
             if turn:
@@ -111,16 +137,24 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def memory(n: int, d: int, kind: str) -> None:
+def memory(n: int, d: int, kind: str, passes: str) -> None:
     """Print the peak of :func:`mmaudit.diagnostics.ranks` beyond the embeddings, in MB."""
     embeddings = pairs(n, d, NOISE[kind])
-    ranks(embeddings.take(np.arange(2048)))
+    bare = resident()
+    if passes == "compiled":
+        compiled()
+    held = resident() - bare
+    counted(embeddings.take(np.arange(min(n, 2048))), passes)
     Path("/proc/self/clear_refs").write_text("5")
     before = resident()
-    ranks(embeddings)
+    counted(embeddings, passes)
     status = Path("/proc/self/status").read_text()
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-    print(f"  memory, {kind} encoder: {peak - before:.0f} MB beyond the {2 * n * d * 4 / 2**20:.0f} MB given")
+    given = 2 * n * d * 4 / 2**20
+    aside = f", and {held:.0f} MB of numba" if passes == "compiled" else ""
+    print(
+        f"  memory, {kind} encoder, {passes}: {peak - before:.0f} MB beyond the {given:.0f} MB given{aside}"
+    )
 
 
 def main() -> None:
@@ -129,16 +163,24 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 30_000])
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory", choices=NOISE, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    way = ["numpy"]
+    if not given.memory:
+        took = compiled()
+        kernels = {pool["architecture"] for pool in threadpool_info() if "architecture" in pool}
+        print(f"BLAS kernels: {', '.join(sorted(kernels))} (OPENBLAS_CORETYPE overrides them)")
+        print("no numba: NumPy only" if took is None else f"numba and its passes at hand in {took:.2f} s")
+        way += [] if took is None else ["compiled"]
     for n in given.items:
         if given.memory:
-            memory(n, given.width, given.memory)
+            memory(n, given.width, *given.memory)
             continue
         for kind in NOISE:
             compare(n, given.width, kind, given.rounds)
             size = ["--items", str(n), "--width", str(given.width)]
-            subprocess.run([sys.executable, __file__, *size, "--memory", kind], check=True)
+            for passes in way:
+                subprocess.run([sys.executable, __file__, *size, "--memory", kind, passes], check=True)
 
 
 if __name__ == "__main__":

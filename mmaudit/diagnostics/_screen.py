@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
+from mmaudit.diagnostics._compiled import Kernels
 from mmaudit.diagnostics._tally import Block, BoolArray, IntArray, Tally, nonzero, places
 
 __all__ = [
@@ -18,11 +19,14 @@ __all__ = [
     "UNDERFLOW",
     "Leaves",
     "Operand",
+    "Product",
     "Screen",
     "compare",
     "count",
     "error_bound",
     "inner_products",
+    "multiply",
+    "rooms",
 ]
 
 Float32Array = npt.NDArray[np.float32]
@@ -119,6 +123,33 @@ class Operand:
         )
 
 
+class Product(NamedTuple):
+    """A block: scored rows ``x`` (r, d) and ``y`` (c, d) in float32, and their ``similarity`` (r, c).
+
+    ``hits`` and ``certain`` (r, c) are room to work in.
+    """
+
+    x: Float32Array
+    y: Float32Array
+    similarity: Float32Array
+    hits: BoolArray
+    certain: BoolArray
+
+
+def rooms(size: int) -> list[npt.NDArray[Any]]:
+    """Return room for products of at most ``size`` entries."""
+    return [np.empty(size, kind) for kind in (np.float32, np.bool_, np.bool_)]
+
+
+def multiply(x: Float32Array, y: Float32Array, room: Sequence[npt.NDArray[Any]]) -> Product:
+    """Return the product of scored rows, in the ``room`` of another."""
+    shape = len(x), len(y)
+    similarity, hits, certain = (part[: shape[0] * shape[1]].reshape(shape) for part in room)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.matmul(x, y.T, out=similarity)
+    return Product(x, y, similarity, hits, certain)
+
+
 class Leaves(Protocol):
     """What leaves candidates out of a block."""
 
@@ -132,7 +163,8 @@ class Screen:
     ``own`` and ``partner`` hold for each direction the queries' similarity to their partner and the partner's
     norm, float64; ``largest`` is the largest norm on either side. ``limits`` holds for each direction two
     float32 arrays, one number a query: similarities up to the first are surely not level with its own, those
-    beyond the second surely above it.
+    beyond the second surely above it. ``near`` holds for each direction (n,) float64: by how much a float64
+    product of rows scored in float32 may err. ``kernels``, where given, are used in place of NumPy's passes.
     """
 
     def __init__(
@@ -142,28 +174,37 @@ class Screen:
         own: Sequence[FloatArray],
         partner: Sequence[FloatArray],
         largest: tuple[float, float],
+        kernels: Kernels | None = None,
     ) -> None:
-        self.x, self.y, self.own, self.partner = x, y, own, partner
+        self.x, self.y, self.own, self.partner, self.kernels = x, y, own, partner, kernels
         self.norms = x.norms, y.norms
         error = error_bound(x.width)
         self.single = bool(np.isfinite(error)) and largest[0] * largest[1] < 1e36
         self.limits = []
+        self.near = []
         for axis, similarity in enumerate(own):
             margin = self.norms[axis] * largest[1 - axis] * (error + TIE) + UNDERFLOW
             with np.errstate(over="ignore"):
                 low, high = ((similarity + side).astype(np.float32) for side in (-margin, margin))
             outward = np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))
             self.limits.append(outward)
+            self.near.append(self.norms[axis] * largest[1 - axis] * (error_bound(0) + TIE) + UNDERFLOW)
+
+
+def nobody(pairs: Screen, sides: Sequence[Block], similarity: Float32Array) -> bool:
+    """Return whether nobody in a block can beat a partner. Its first rows show mostly that somebody can."""
+    lowest = min(pairs.limits[block.axis][0][block.queries].min() for block in sides)
+    return not (similarity[:_FIRST].max() > lowest or similarity.max() > lowest)
 
 
 def sparse(
     pairs: Screen,
     sides: Sequence[Block],
     tallies: Sequence[Tally],
-    similarity: Float32Array,
-    hits: BoolArray,
+    product: Product,
 ) -> bool:
     """Count a block in the directions ``sides`` if few beat anybody; else count nothing and return False."""
+    similarity, hits = product.similarity, product.hits
     lows = [pairs.limits[block.axis][0][block.queries] for block in sides]
     lowest = min(low.min() for low in lows)
     first = similarity[:_FIRST]
@@ -183,7 +224,7 @@ def sparse(
         sure = value[met] > pairs.limits[block.axis][1][block.queries][query[met]]
         (row, column), (one, other) = ([place[met[which]] for place in listed] for which in (sure, ~sure))
         tally.add(block, row, column)
-        settle(pairs, block, one, other, tally)
+        settle(pairs, block, one, other, tally, product)
     return True
 
 
@@ -191,16 +232,12 @@ def dense(
     pairs: Screen,
     block: Block,
     tally: Tally,
-    similarity: Float32Array,
-    hits: BoolArray,
-    certain: BoolArray,
+    product: Product,
 ) -> bool:
-    """Count a block in one direction; or count nothing and return False, if too much is in doubt.
-
-    ``hits`` and ``certain`` are room to work in.
-    """
-    if sparse(pairs, [block], [tally], similarity, hits):
+    """Count a block in one direction; or count nothing and return False, if too much is in doubt."""
+    if sparse(pairs, [block], [tally], product):
         return True
+    similarity, hits, certain = product.similarity, product.hits, product.certain
     low, high = (_along(limit[block.queries], block) for limit in pairs.limits[block.axis])
     np.greater(similarity, low, out=hits)
     np.greater(similarity, high, out=certain)
@@ -209,14 +246,70 @@ def dense(
         return False
     tally.add_mask(block, certain)
     row, column = nonzero(hits)
-    settle(pairs, block, row, column, tally)
+    settle(pairs, block, row, column, tally, product)
     return True
 
 
-def settle(pairs: Screen, block: Block, row: IntArray, column: IntArray, tally: Tally) -> None:
-    """Count pairs listed by their place in the block, by their float64 similarities."""
+def compiled(
+    pairs: Screen,
+    kernels: Kernels,
+    sides: Sequence[Block],
+    tallies: Sequence[Tally],
+    product: Product,
+) -> list[bool]:
+    """Count a block by rows and by columns in compiled passes; return in which directions.
+
+    As :func:`dense` does: nothing is counted where too much is in doubt.
+    """
+    similarity = product.similarity
+    r, c = similarity.shape
+    room = int(IN_DOUBT * similarity.size)
+    by_row, by_column = np.zeros((2, r), dtype=np.int32), np.zeros((2, c), dtype=np.int32)
+    doubts, found = np.empty((2, room), dtype=np.int64), np.empty(2, dtype=np.int64)
+    limits = [limit[block.queries] for block in sides for limit in pairs.limits[block.axis]]
+    kernels.screen(similarity, *limits, by_row, by_column, doubts, found)
+    few, most = [], 0
+    for block, tally in zip(sides, tallies, strict=True):
+        chosen = np.zeros(len(limits[2 * block.axis]), dtype=np.bool_)
+        if found[block.axis] <= room:
+            chosen = tally.add_sums(block, by_row[block.axis], by_column[block.axis])
+            by_query = (by_row, by_column)[block.axis][block.axis]
+            most = max(most, int(by_query[chosen].sum()))
+        few.append(chosen)
+    if most:
+        rivals, listed = np.empty((2, most), dtype=np.int64), np.empty(2, dtype=np.int64)
+        highs = [
+            np.where(chosen, high, np.float32(np.inf)) for chosen, high in zip(few, limits[1::2], strict=True)
+        ]
+        kernels.above(similarity, *highs, rivals, listed)
+        for block, tally in zip(sides, tallies, strict=True):
+            row, column = places(rivals[block.axis, : listed[block.axis]], c)
+            tally.keep(block, row, column, np.zeros(len(row), dtype=np.bool_))
+    settled = [bool(number <= room) for number in found]
+    for block, tally in zip(sides, tallies, strict=True):
+        if settled[block.axis]:
+            row, column = places(doubts[block.axis, : found[block.axis]], c)
+            settle(pairs, block, row, column, tally, product)
+    return settled
+
+
+def settle(
+    pairs: Screen, block: Block, row: IntArray, column: IntArray, tally: Tally, product: Product
+) -> None:
+    """Count pairs listed by their place in the block, by their float64 similarities.
+
+    Those of the scored rows, which are at hand, leave few to be taken from the rows as served.
+    """
+    own, near = pairs.own[block.axis][block.queries], pairs.near[block.axis][block.queries]
+    query = (row, column)[block.axis]
+    difference = _products(product.x, row, product.y, column, pairs.kernels) - own[query]
+    sure, doubted = difference > near[query], np.abs(difference) <= near[query]
+    tally.add(block, row[sure], column[sure])
+    row, column = row[doubted], column[doubted]
+    if not len(row):
+        return
     i, j = block.rows.start + row, block.columns.start + column
-    similarity = inner_products(pairs.x, pairs.y, i, j)
+    similarity = inner_products(pairs.x, pairs.y, i, j, pairs.kernels)
     query, candidate = (i, j) if block.axis == 0 else (j, i)
     asked, offered = pairs.norms[block.axis], pairs.norms[1 - block.axis]
     scale = asked[query] * np.maximum(pairs.partner[block.axis][query], offered[candidate])
@@ -225,13 +318,27 @@ def settle(pairs: Screen, block: Block, row: IntArray, column: IntArray, tally: 
     tally.add(block, row[met], column[met], level[met])
 
 
-def inner_products(x: Operand, y: Operand, i: IntArray, j: IntArray) -> FloatArray:
+def inner_products(
+    x: Operand, y: Operand, i: IntArray, j: IntArray, kernels: Kernels | None = None
+) -> FloatArray:
     """Return the (k,) float64 similarities of rows ``i`` of ``x`` and ``j`` of ``y``."""
-    similarity = np.empty(len(i))
-    for part in blocks(len(i), CACHED):
-        np.einsum("ij,ij->i", x.served(i[part]), y.served(j[part]), out=similarity[part])
+    similarity = _products(x.z, x.at[i], y.z, y.at[j], kernels)
     similarity *= x.factor[i] * y.factor[j]
     return similarity
+
+
+def _products(
+    x: Float32Array, i: IntArray, y: Float32Array, j: IntArray, kernels: Kernels | None
+) -> FloatArray:
+    """Return the (k,) float64 inner products of rows ``i`` of ``x`` and ``j`` of ``y``."""
+    products = np.empty(len(i))
+    if kernels:
+        kernels.inner_products(x, i, y, j, products)
+    else:
+        for part in blocks(len(i), CACHED):
+            first, second = (z[rows[part]].astype(np.float64) for z, rows in ((x, i), (y, j)))
+            np.einsum("ij,ij->i", first, second, out=products[part])
+    return products
 
 
 def exact(pairs: Screen, rows: slice, columns: slice, parts: Sequence[tuple[Leaves, int, Tally]]) -> None:
@@ -259,21 +366,23 @@ def count(
     rows: slice,
     columns: slice,
     tallies: Sequence[Tally],
-    similarity: Float32Array,
-    hits: BoolArray,
-    certain: BoolArray,
+    product: Product,
 ) -> None:
-    """Count a block of float32 similarities, ``mask`` applied, by axis 0 and, with two tallies, by axis 1.
-
-    ``hits`` and ``certain`` are room to work in, as large as the block.
-    """
+    """Count a block, ``mask`` applied, by axis 0 and, with two tallies, by axis 1."""
     sides = [Block(rows, columns, axis) for axis in range(len(tallies))]
-    if pairs.single and sparse(pairs, sides, tallies, similarity, hits):
-        return
+    settled = [False] * len(sides)
+    if pairs.single and pairs.kernels:
+        if nobody(pairs, sides, product.similarity):
+            return
+        settled = compiled(pairs, pairs.kernels, sides, tallies, product)
+    elif pairs.single:
+        if sparse(pairs, sides, tallies, product):
+            return
+        settled = [dense(pairs, side, tally, product) for side, tally in zip(sides, tallies, strict=True)]
     unsettled = [
         (mask, side.axis, tally)
-        for side, tally in zip(sides, tallies, strict=True)
-        if not (pairs.single and dense(pairs, side, tally, similarity, hits, certain))
+        for side, tally, done in zip(sides, tallies, settled, strict=True)
+        if not done
     ]
     if unsettled:
         exact(pairs, rows, columns, unsettled)

@@ -9,23 +9,34 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
-from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count
+from mmaudit.diagnostics._compiled import kernels
+from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count, multiply, rooms
 from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.embeddings import Embeddings
 from mmaudit.threads import cores, one_blas_thread
 
-__all__ = ["Mask", "each", "operands", "sweep", "threads_for"]
+__all__ = ["BLOCK", "Mask", "each", "operands", "sweep", "threads_for"]
+
+_Part = TypeVar("_Part")
+
+BLOCK = 1344
+"""Rows that meet as many columns at a time. Larger blocks cost the product less, and more memory; where their
+rows are whole pages, as those of 1024 are, they fall on one another in the cache."""
 
 _TASK_BYTES = 16 * 2**20
 """How much of one side a thread holds, normalised, in float32."""
 
 _SMALL = 2.0**28
 """Below this many products, threads cost more than they bring."""
+
+_MANY = 8192
+"""From so many pairs on, compiled passes save more than it takes to import numba."""
 
 
 class Mask:
@@ -104,7 +115,7 @@ def operands(embeddings: Embeddings, threads: int = 1) -> tuple[Operand, Operand
 
 
 def sweep(
-    embeddings: Embeddings, masks: Sequence[Mask], *, depth: int, block: int = 1024
+    embeddings: Embeddings, masks: Sequence[Mask], *, depth: int, block: int = BLOCK
 ) -> list[tuple[Tally, Tally]]:
     """Return for each of ``masks`` the tallies of both directions, x → y and y → x.
 
@@ -118,17 +129,22 @@ def sweep(
     total = [(Tally(n, depth), Tally(n, depth)) for _ in masks]
     lock = threading.Lock()
 
-    def task(rows: slice) -> None:
+    def task(rows: Sequence[slice]) -> None:
         part = [(Tally(n, depth), Tally(n, depth)) for _ in masks]
-        _count(pairs, rows, masks, part, block)
+        _count(pairs, rows, parts, masks, part)
         with lock:
             for sums, added in zip(total, part, strict=True):
                 for tally, other in zip(sums, added, strict=True):
                     tally.merge(other)
 
-    task_rows = max(1, _TASK_BYTES // (4 * width))
-    turns = -(-n // (task_rows * threads))
-    each(task, list(blocks(n, max(-(-n // max(1, turns * threads)), min(block, n), 1))), threads)
+    number = _up(len(list(blocks(n, block))), threads)
+    # Equal blocks keep all threads at work to the end; sums of rows are taken eight columns at a time.
+    size = min(block, _up(-(-n // max(1, number)), 16))
+    parts = list(blocks(n, max(1, size)))
+    held = max(1, _TASK_BYTES // (4 * width * max(1, size)))
+    tasks = _up(-(-len(parts) // held), threads)
+    # Those at one end of the order have the most hits: every task gets blocks from all of it.
+    each(task, [parts[start::tasks] for start in range(min(tasks, len(parts)))], threads)
     for tally in itertools.chain.from_iterable(total):
         tally.reorder(order)
     return total
@@ -143,32 +159,35 @@ def _by_own_similarity(embeddings: Embeddings, threads: int) -> tuple[Screen, In
     order = np.argsort(own, kind="stable")
     x, y, own = x.take(order), y.take(order), own[order]
     largest = float(x.norms.max(initial=0.0)), float(y.norms.max(initial=0.0))
-    return Screen(x, y, (own, own), (y.norms, x.norms), largest), order
+    compiled = kernels() if len(own) >= _MANY else None
+    return Screen(x, y, (own, own), (y.norms, x.norms), largest, compiled), order
+
+
+def _up(number: int, step: int) -> int:
+    """Return the next multiple of ``step``."""
+    return -(-number // step) * step
 
 
 def _count(
-    pairs: Screen, rows: slice, masks: Sequence[Mask], tallies: list[tuple[Tally, Tally]], block: int
+    pairs: Screen,
+    rows: Sequence[slice],
+    columns: Sequence[slice],
+    masks: Sequence[Mask],
+    tallies: list[tuple[Tally, Tally]],
 ) -> None:
-    """Count everything that ``rows`` of x take part in."""
-    scored = pairs.x.single(rows)
-    n, size = len(pairs.x.at), min(block, len(scored))
-    product, hits, certain = (
-        np.empty(size * min(block, n), kind) for kind in (np.float32, np.bool_, np.bool_)
-    )
-    for columns in blocks(n, block):
-        candidates = pairs.y.single(columns).T
-        for part in blocks(len(scored), block):
-            shape = (part.stop - part.start, columns.stop - columns.start)
-            space = [room[: shape[0] * shape[1]].reshape(shape) for room in (product, hits, certain)]
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.matmul(scored[part], candidates, out=space[0])
-            here = slice(rows.start + part.start, rows.start + part.stop)
+    """Count everything that the blocks ``rows`` of x take part in; ``columns`` are those of all y."""
+    scored = [pairs.x.single(part) for part in rows]
+    room = rooms(max(len(part) for part in scored) * max(part.stop - part.start for part in columns))
+    for there in columns:
+        candidates = pairs.y.single(there)
+        for here, queries in zip(rows, scored, strict=True):
+            product = multiply(queries, candidates, room)
             for mask, directions in zip(masks, tallies, strict=True):
-                mask.apply(space[0], here, columns)
-                count(pairs, mask, here, columns, directions, *space)
+                mask.apply(product.similarity, here, there)
+                count(pairs, mask, here, there, directions, product)
 
 
-def each(task: Callable[[slice], None], parts: Sequence[slice], threads: int) -> None:
+def each(task: Callable[[_Part], None], parts: Sequence[_Part], threads: int) -> None:
     """Run ``task`` on all ``parts``, each thread with a BLAS of one thread."""
     with one_blas_thread():
         # Alone, too: the threads of a BLAS look out for more work long after a small product.

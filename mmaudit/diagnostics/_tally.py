@@ -1,6 +1,6 @@
 """What is counted of a block of similarities: by query, by candidate, and who the rivals are."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,27 +62,39 @@ class Tally:
             self.ties[block.queries] += np.bincount(query[tied], minlength=size)
             self.beaten[block.candidates] += 2 * np.bincount(candidate[~tied], minlength=count)
             self.beaten[block.candidates] += np.bincount(candidate[tied], minlength=count)
-        self._keep(block.queries.start + query, block.candidates.start + candidate, tied)
+        self.keep(block, row, column, tied)
 
     def add_mask(self, block: Block, mask: BoolArray, tied: bool = False) -> None:
         """Count the hits marked in ``mask``, as large as the block."""
-        by_row, by_column = _row_sums(mask), _column_sums(mask)
+        chosen = np.flatnonzero(self.add_sums(block, _row_sums(mask), _column_sums(mask), tied))
+        if not len(chosen):
+            return
+        if block.axis == 0:
+            row, column = nonzero(mask[chosen])
+            row = chosen[row]
+        else:
+            row, column = nonzero(mask[:, chosen])
+            column = chosen[column]
+        self.keep(block, row, column, np.full(len(row), tied))
+
+    def add_sums(
+        self, block: Block, by_row: npt.NDArray[Any], by_column: npt.NDArray[Any], tied: bool = False
+    ) -> BoolArray:
+        """Count hits by the integer sums of the block's rows and columns.
+
+        Return which of its queries have rivals among them that are to be listed and kept.
+        """
         by_query, by_candidate = (by_row, by_column) if block.axis == 0 else (by_column, by_row)
         counts = self.ties if tied else self.better
         counts[block.queries] += by_query
         self.beaten[block.candidates] += by_candidate if tied else 2 * by_candidate
-        few = (counts[block.queries] <= self.depth) & (by_query > 0)
-        if not few.any():
-            return
-        if block.axis == 0:
-            chosen = np.flatnonzero(few)
-            row, candidate = nonzero(mask[chosen])
-            query = chosen[row]
-        else:
-            chosen = np.flatnonzero(few)
-            candidate, column = nonzero(mask[:, chosen])
-            query = chosen[column]
-        self._keep(block.queries.start + query, block.candidates.start + candidate, np.full(len(query), tied))
+        few: BoolArray = (counts[block.queries] <= self.depth) & (by_query > 0)
+        return few
+
+    def keep(self, block: Block, row: IntArray, column: IntArray, tied: BoolArray) -> None:
+        """Keep hits that are counted, listed by their place in ``block``, as rivals."""
+        query, candidate = (row, column) if block.axis == 0 else (column, row)
+        self._keep(block.queries.start + query, block.candidates.start + candidate, tied)
 
     def merge(self, other: "Tally") -> None:
         """Add the counts of another part of the same sweep."""
@@ -128,11 +140,9 @@ def nonzero(mask: BoolArray) -> tuple[IntArray, IntArray]:
 
 
 def places(at: IntArray, width: int) -> tuple[IntArray, IntArray]:
-    """Return rows and columns of flat positions. Whole blocks are as wide as a power of two: no division."""
-    if width & (width - 1):
-        row, column = np.divmod(at, width)
-        return row, column
-    return at >> (width.bit_length() - 1), at & (width - 1)
+    """Return rows and columns of flat positions."""
+    row = at // width
+    return row, at - row * width
 
 
 def _column_sums(mask: BoolArray) -> IntArray:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, named
-from mmaudit.diagnostics._sweep import Mask, sweep
+from mmaudit.diagnostics._sweep import BLOCK, Mask, sweep
 from mmaudit.diagnostics._tally import Tally
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
@@ -147,7 +147,7 @@ class Ranks:
         return f"a query has {fewest} wrong candidates, so any encoder would score r@{k} = 1; give more items"
 
 
-def ranks(embeddings: Embeddings, groups: npt.ArrayLike | None = None, block: int = 1024) -> Ranks:
+def ranks(embeddings: Embeddings, groups: npt.ArrayLike | None = None, block: int = BLOCK) -> Ranks:
     """Rank the claimed partner of every item among all others, in both directions.
 
     ``groups`` (n,): items of one group are all correct answers, so a query's own group is left out of its
@@ -163,7 +163,7 @@ def nested_ranks(
     embeddings: Embeddings,
     groups: npt.ArrayLike | None = None,
     within: Sequence[IntArray] = (),
-    block: int = 1024,
+    block: int = BLOCK,
 ) -> list[Ranks]:
     """Return the ranks among all candidates and then, in the same pass, among those alike in ``within``.
 

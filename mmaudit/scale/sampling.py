@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
-from mmaudit.diagnostics._screen import PLAIN, Operand, Screen, count
+from mmaudit.diagnostics._screen import PLAIN, Operand, Screen, count, multiply, rooms
 from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.diagnostics.retrieval import Counts, Ranks
 from mmaudit.embeddings import Similarity
@@ -167,14 +167,10 @@ def _count(screen: Screen, tally: Tally, leave: _Leave) -> None:
     """Count all of the chunk against all queries, by block."""
     k, n = len(screen.x.at), len(screen.y.at)
     scored = screen.x.single(slice(0, k))
-    size = min(BLOCK, k) * min(BLOCK, n)
-    product, hits, certain = (np.empty(size, kind) for kind in (np.float32, np.bool_, np.bool_))
+    room = rooms(min(BLOCK, k) * min(BLOCK, n))
     for columns in blocks(n, BLOCK):
-        candidates = screen.y.single(columns).T
+        candidates = screen.y.single(columns)
         for rows in blocks(k, BLOCK):
-            shape = (rows.stop - rows.start, columns.stop - columns.start)
-            space = [room[: shape[0] * shape[1]].reshape(shape) for room in (product, hits, certain)]
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.matmul(scored[rows], candidates, out=space[0])
-            leave.apply(space[0], rows, columns)
-            count(screen, leave, rows, columns, [tally], *space)
+            product = multiply(scored[rows], candidates, room)
+            leave.apply(product.similarity, rows, columns)
+            count(screen, leave, rows, columns, [tally], product)

@@ -60,6 +60,8 @@ def test_the_limits_of_what_float32_settles_are_the_bound_to_either_side(similar
             np.testing.assert_allclose(limit, out, rtol=1e-6, atol=1e-37)
         assert (low < own).all()
         assert (high > own).all()
+        near = norms[axis] * norms[1 - axis].max() * (gamma(0) + 1e-12) + 1e-36
+        np.testing.assert_allclose(pairs.near[axis], near, rtol=1e-9)
         assert pairs.partner[axis] == pytest.approx(norms[1 - axis], rel=1e-12)
     assert pairs.single
 

@@ -1,13 +1,27 @@
+import importlib.util
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mmaudit.diagnostics import _screen, _sweep, device_ranks
+from mmaudit.diagnostics import _compiled, _screen, _sweep, device_ranks
 from mmaudit.diagnostics.retrieval import DEPTH, nested_ranks, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.seeds import generator
+
+NUMBA = importlib.util.find_spec("numba") is not None
+WITHOUT = "numba is not installed: pip install 'mmaudit[fast]'"
+both_passes = pytest.mark.parametrize(
+    "passes", ["numpy", pytest.param("compiled", marks=pytest.mark.skipif(not NUMBA, reason=WITHOUT))]
+)
+
+
+def take(passes, monkeypatch):
+    monkeypatch.setattr(_sweep, "_MANY", 0 if passes == "compiled" else 10**9)
 
 
 def dense(embeddings, groups, within=None):
@@ -67,6 +81,7 @@ def drawn(rng, n, d, kind):
 KINDS = ["plain", "collapsed", "repeated", "empty rows", "long and short", "huge", "tiny"]
 
 
+@both_passes
 @settings(max_examples=100, deadline=None, phases=[Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -77,19 +92,23 @@ KINDS = ["plain", "collapsed", "repeated", "empty rows", "long and short", "huge
     grouping=st.sampled_from(["own", "some", "all"]),
     block=st.sampled_from([1, 13, 16, 64, 1024]),
 )
-def test_counts_are_those_of_dense_float64_matrices(seed, n, d, kind, similarity, grouping, block):
+def test_counts_are_those_of_dense_float64_matrices(passes, seed, n, d, kind, similarity, grouping, block):
     rng = generator(seed, "sweep")
     embeddings = Embeddings(*drawn(rng, n, d, kind), similarity=similarity)
     groups = {"own": np.arange(n), "some": rng.integers(0, n, n), "all": np.zeros(n, int)}[grouping]
     within = rng.integers(0, 3, n)
-    everyone, alike = nested_ranks(embeddings, groups, [within], block)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        take(passes, monkeypatch)
+        everyone, alike = nested_ranks(embeddings, groups, [within], block)
     codes = np.unique(groups, return_inverse=True)[1]
     same(everyone, dense(embeddings, codes))
     same(alike, dense(embeddings, codes, within))
 
 
+@both_passes
 @pytest.mark.parametrize("kind", ["plain", "collapsed", "repeated"])
-def test_threads_and_blocks_change_nothing(kind, monkeypatch):
+def test_threads_and_blocks_change_nothing(kind, passes, monkeypatch):
+    take(passes, monkeypatch)
     monkeypatch.setattr(_sweep, "_SMALL", 0)
     monkeypatch.setattr(_sweep, "_TASK_BYTES", 4 * 16 * 37)
     embeddings = Embeddings(*drawn(generator(0, kind), 300, 16, kind))
@@ -124,9 +143,11 @@ def long_candidates(n=40):
     return Embeddings(x.astype(np.float32), y.astype(np.float32), similarity="dot")
 
 
+@both_passes
 @pytest.mark.parametrize("block", [7, 1024])
 @pytest.mark.parametrize("way", ["listed", "whole", "float64"])
-def test_the_longer_candidate_sets_the_scale_of_what_is_level(way, block, monkeypatch):
+def test_the_longer_candidate_sets_the_scale_of_what_is_level(way, block, passes, monkeypatch):
+    take(passes, monkeypatch)
     if way == "whole":
         monkeypatch.setattr(_screen, "IN_DOUBT", 0.0)
         monkeypatch.setattr(_screen, "_SPARSE", 0.0)
@@ -140,7 +161,9 @@ def test_the_longer_candidate_sets_the_scale_of_what_is_level(way, block, monkey
         same(device_ranks(side.x, side.y, similarity="dot", block=block), expected)
 
 
-def test_what_float32_cannot_tell_is_told_by_float64():
+@both_passes
+def test_what_float32_cannot_tell_is_told_by_float64(passes, monkeypatch):
+    take(passes, monkeypatch)
     embeddings = close()
     same(ranks(embeddings), dense(embeddings, np.arange(200)))
     x, y = (z.astype(np.float32) for z in embeddings.scored)
@@ -149,12 +172,23 @@ def test_what_float32_cannot_tell_is_told_by_float64():
     assert (single != ranks(embeddings).forward.better).any()
 
 
-def test_without_the_error_bound_the_counts_would_be_wrong(monkeypatch):
+@both_passes
+def test_without_the_error_bound_the_counts_would_be_wrong(passes, monkeypatch):
+    take(passes, monkeypatch)
     embeddings = close()
     monkeypatch.setattr(_screen, "_SINGLE", 0.0)
     monkeypatch.setattr(_screen, "UNDERFLOW", 0.0)
     with pytest.raises(AssertionError):
         same(ranks(embeddings), dense(embeddings, np.arange(200)))
+
+
+@both_passes
+def test_without_the_rounding_of_scores_the_counts_would_be_wrong(passes, monkeypatch):
+    take(passes, monkeypatch)
+    bound = _screen.error_bound
+    monkeypatch.setattr(_screen, "error_bound", lambda width: bound(width) if width else 0.0)
+    with pytest.raises(AssertionError):
+        same(ranks(close()), dense(close(), np.arange(200)))
 
 
 def test_the_bound_holds_for_the_worst_order_of_summation():
@@ -173,7 +207,9 @@ def test_the_bound_holds_for_the_worst_order_of_summation():
         assert (high - low).max() < 4 * (d + 8) * 2.0**-24
 
 
-def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(monkeypatch):
+@both_passes
+def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(passes, monkeypatch):
+    take(passes, monkeypatch)
     whole, listed = [], []
     exact, settle = _screen.exact, _screen.settle
     monkeypatch.setattr(_screen, "exact", lambda *a: (whole.append(a), exact(*a)))
@@ -183,6 +219,49 @@ def test_few_doubts_are_settled_one_by_one_and_many_by_the_block(monkeypatch):
     assert sum(listed) < 100
     ranks(Embeddings(*drawn(generator(3, "doubt"), 300, 16, "collapsed")))
     assert whole
+
+
+@pytest.mark.skipif(not NUMBA, reason=WITHOUT)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("learned", [False, True])
+def test_compiled_passes_tally_what_numpy_tallies(kind, learned, monkeypatch):
+    """Several blocks, with few hits in most of them or with many in all."""
+    rng = generator(4, f"tallies {kind}")
+    x, y = drawn(rng, 1100, 24, kind)
+    embeddings = Embeddings(x, x + y / 2 if learned else y[rng.permutation(1100)])
+    codes, within = rng.integers(0, 900, 1100), rng.integers(0, 2, 1100)
+    found = {}
+    for passes in ("numpy", "compiled"):
+        take(passes, monkeypatch)
+        found[passes] = nested_ranks(embeddings, codes, [within], block=400)
+    for one, other in zip(*found.values(), strict=True):
+        for side in ("forward", "backward"):
+            for name in ("better", "ties", "wins", "rivals", "tied"):
+                first, second = (getattr(ranked.side(side), name) for ranked in (one, other))
+                np.testing.assert_array_equal(first, second, err_msg=f"{side} {name}")
+
+
+def test_where_numba_cannot_be_had_numpy_counts(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr(_sweep, "_MANY", 0)
+    _compiled.kernels.cache_clear()
+    try:
+        assert _compiled.kernels() is None
+        embeddings = Embeddings(*drawn(generator(0, "plain"), 60, 8, "plain"))
+        same(ranks(embeddings), dense(embeddings, np.arange(60)))
+    finally:
+        _compiled.kernels.cache_clear()
+
+
+def test_few_items_do_not_import_numba():
+    code = (
+        "import sys, numpy as np\n"
+        "from mmaudit.diagnostics import ranks\n"
+        "from mmaudit.embeddings import Embeddings\n"
+        "ranks(Embeddings(*np.random.default_rng(0).normal(size=(2, 400, 8))))\n"
+        "assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("parts", [1, 3])

@@ -12,7 +12,7 @@ intervals over 1.96, and the share of redraws whose interval holds the truth. Fo
 take queries for independent, and the bootstrap of pairs into one gallery, where duplicates are each other's
 candidates. Cross-fitted ranks take 480 trusted pairs here, so ``--n 1200``; with fewer they are the others.
 
-Run ``python benchmarks/coverage.py --redraws 500``: about four minutes on one core.
+Run ``python benchmarks/interval_coverage.py --redraws 500``: about four minutes on one core.
 """
 
 import argparse
