@@ -45,7 +45,8 @@ def _turning(x: FloatArray, y: FloatArray, temperature: float, block: int) -> tu
     column_pull = (y * anchor_columns).sum(axis=1)
     as_candidate = (y * anchor_rows).sum(axis=1) - expected + column_pull
     for rows in blocks(n, block):
-        by_column = np.exp(x[rows] @ y.T / temperature - log_columns)
+        if n > block:  # Else it is still at hand.
+            by_column = np.exp(x[rows] @ y.T / temperature - log_columns)
         as_candidate[rows] -= by_column @ column_pull
     return float(as_anchor.sum()), as_anchor + as_candidate
 

@@ -139,7 +139,11 @@ def _use(units: FloatArray, directions: Principal, groups: int) -> _Use:
     spread = len(singular) and singular[0] > RESOLUTION
     live = int(np.count_nonzero(singular > LIVE * singular[0])) if spread else 0
     # Neither more than the distinct items and groups of items allow, nor than the width.
-    return _Use(directions, live, min(groups - 1, _distinct(units) - 1, units.shape[1]))
+    possible = min(groups - 1, units.shape[1])
+    if live < (1 - IDLE) * possible:
+        # Copies only lower what is possible, and looking for them costs the square of the items.
+        possible = min(possible, _distinct(units) - 1)
+    return _Use(directions, live, possible)
 
 
 @dataclasses.dataclass(frozen=True)
