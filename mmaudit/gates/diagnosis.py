@@ -12,6 +12,7 @@ What one failure explains is not held to be another one as well: see :func:`_exp
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +44,8 @@ ACCESS_LEVELS: Mapping[str, frozenset[str]] = MappingProxyType(
 _INPUT_SIMILARITY = ("first_input_similarity", "second_input_similarity")
 SHORTCUT_MOVEMENT = 1.0
 """The largest movement ratio that a shortcut explains: the healthy limit and what the shortcut adds."""
+CROWDED_ASYMMETRY = math.log(3)
+"""The largest log ratio of dimensions that crowding explains: one modality has three times the other's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -309,7 +312,8 @@ def _explained(holding: set[str], seen: Mapping[str, Outcome]) -> set[str]:
     - An encoder left behind crowds its items, and some of that rubs off on the other one.
     - What is crowded or flat spreads its items by little else than what their inputs differ in most.
     - Where both modalities crowd together, how many dimensions are left to each is a matter of chance.
-    - A modality of few dimensions takes dimensions from the other, and the space as a whole is sound.
+    - A modality of few dimensions takes dimensions from the other, and the space as a whole is sound. One of
+      very few does not fill the sphere, and the other follows it.
     """
     explained = set()
     if holding & {"mispairing_rate", "exchangeability"}:
@@ -325,6 +329,10 @@ def _explained(holding: set[str], seen: Mapping[str, Outcome]) -> set[str]:
         explained.add("mean_cosine")
     if holding & {"mean_cosine", "separation", "rankme", "effective_rank"} - explained:
         explained |= set(_INPUT_SIMILARITY)
+    if "rank_asymmetry" in holding:
+        few = _beyond(seen["rank_asymmetry"], -CROWDED_ASYMMETRY, CROWDED_ASYMMETRY)
+        if min(few) <= ALPHA:
+            explained.add("mean_cosine")
     if holding & {"mean_cosine", "separation"} - explained:
         explained.add("rank_asymmetry")
     if "rank_asymmetry" in holding - explained:

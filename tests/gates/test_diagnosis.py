@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -201,6 +202,18 @@ def test_what_a_narrow_modality_takes_from_the_other_is_not_collapse():
 
 def test_unequal_ranks_of_a_crowded_space_are_not_dominance():
     assert found("rank_asymmetry", "rankme", "mean_cosine").failures == ("collapse",)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_very_narrow_modality_explains_a_crowd_of_both(sign):
+    def with_ratio(ratio):
+        other = estimate("rank_asymmetry", sign * ratio)
+        return found("rankme", "effective_rank", "mean_cosine", replaced=(other,)).failures
+
+    assert with_ratio(math.log(3) + 0.2) == ("dominance",)
+    assert with_ratio(math.log(3) - 0.2) == ("collapse",)
+    # Not beyond its own error.
+    assert with_ratio(math.log(3) + 0.001) == ("collapse",)
 
 
 def test_an_encoder_left_behind_explains_a_crowd_and_nothing_else():
