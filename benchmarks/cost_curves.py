@@ -97,8 +97,8 @@ def cost(run: Callable[[], object], rounds: int, clock: Callable[[], float]) -> 
 
 
 def slope(sizes: list[int], costs: list[float]) -> float:
-    """Return the slope of log cost on log size over the upper half."""
-    half = len(sizes) // 2
+    """Return the slope of log cost on log size over the upper half, two sizes at least."""
+    half = min(len(sizes) // 2, len(sizes) - 2)
     return float(np.polyfit(np.log(sizes[half:]), np.log(costs[half:]), 1)[0])
 
 
