@@ -5,7 +5,9 @@ Usage: python benchmarks/executors.py [--rounds R] [--conditions N]      (defaul
 Trains the first conditions of the suites in a plain loop, in two processes, and on a Dask scheduler of this
 machine with two workers of one thread, in turn, a new laboratory each time; the findings must be the same.
 Then two hundred empty jobs, for what one costs. Medians; the first round, in which everything is imported, is
-left out. Processes start anew for every call, and Dask's workers do not: that is how each is used.
+left out. Processes start anew for every call, and Dask's workers do not: that is how each is used. Dask's
+workers hand memory back at every turn unless told otherwise, which costs training more than its arithmetic:
+here they are told, as docs/performance.md says.
 """
 
 import argparse
@@ -38,6 +40,7 @@ def emptied(executor: Executor) -> float:
 
 def main() -> None:
     """Run all three in turn."""
+    import dask
     import distributed
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -45,7 +48,12 @@ def main() -> None:
     parser.add_argument("--conditions", type=int, default=6)
     given = parser.parse_args()
     names = list(CONDITIONS)[: given.conditions]
+    # To set the one alone would fix the other at 128 kB.
+    kept = {
+        f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 1 << 25 for name in ("TRIM", "MMAP")
+    }
     with contextlib.ExitStack() as held:
+        held.enter_context(dask.config.set(kept))
         cluster = held.enter_context(
             distributed.LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0")
         )
