@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
+from mmaudit.diagnostics import _arrays
+from mmaudit.diagnostics._arrays import FloatArray
 from mmaudit.threads import one_blas_thread
 
 __all__ = ["Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
@@ -117,14 +118,11 @@ def decomposed(z: FloatArray, centred: bool) -> tuple[FloatArray, FloatArray]:
 
 def _scaled(z: FloatArray, centred: bool) -> FloatArray:
     """Return ``z`` over its peak, ``centred`` less its mean row; zero where rows differ by rounding."""
+    if centred:
+        return _arrays.centred(z)
     peak = np.abs(z).max()
     # Over the peak, neither denormal nor huge entries leave float64 when they are squared.
-    scaled = z / peak if peak > 0 else z
-    if centred:
-        scaled = scaled - scaled.mean(axis=0)
-        if np.abs(scaled).max() <= RESOLUTION:
-            scaled = np.zeros_like(scaled)
-    return scaled
+    return z / peak if peak > 0 else z
 
 
 def moment_of(rows: FloatArray) -> FloatArray:
