@@ -5,10 +5,13 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mmaudit.errors import InputError
 
@@ -100,6 +103,16 @@ class Files(Sequence[Any]):
         """Return the inputs at ``rows``, as unopened as these."""
         return type(self)([self.sources[row] for row in rows], [self.digests[row] for row in rows])
 
+    def distinct(self) -> tuple["Files", npt.NDArray[np.int64]]:
+        """Return the inputs that an encoder can tell apart, and the number (n,) of each input among these."""
+        seen: dict[Any, int] = {}
+        at = np.array([seen.setdefault(key, len(seen)) for key in self._keys()], dtype=np.int64)
+        return self.take(np.unique(at, return_index=True)[1].tolist()), at
+
+    def _keys(self) -> Iterable[Any]:
+        """Return what each input is known by: to who is given paths, equal bytes elsewhere are another."""
+        return (source.path or digest for source, digest in zip(self.sources, self.digests, strict=True))
+
     def _open(self, source: Source) -> Any:
         return source.data() if source.path is None else str(source.path)
 
@@ -114,6 +127,9 @@ class Pictures(Files):
 
     Access raises :class:`InputError` where a file has changed since it was looked at and is no picture now.
     """
+
+    def _keys(self) -> Iterable[Any]:
+        return self.digests
 
     def _open(self, source: Source) -> "Image":
         try:

@@ -37,10 +37,13 @@ def encode(
 
     Raises :class:`SubjectError` when the encoder raises, returns no numeric matrix, another number of rows
     than it was given, or another width from one batch to the next. NaN and zero rows are let through:
-    :func:`violations` counts them. ``cache`` gives back and keeps whole batches.
+    :func:`violations` counts them. Files that the encoder could not tell apart, such as the picture of
+    several captions, are encoded once. ``cache`` gives back and keeps whole batches.
     """
     if modality not in subject.encoders:
         raise SubjectError(f"the subject has no {modality} encoder, only {' and '.join(subject.encoders)}")
+    distinct = getattr(inputs, "distinct", None)
+    inputs, at = (inputs, slice(None)) if distinct is None else distinct()
     run = subject.encoders[modality]
     size = batch_size or subject.batch_size
     n = len(inputs)
@@ -57,7 +60,8 @@ def encode(
         parts.append(part)
         if progress is not None:
             progress(f"encoding {modality}", min(start + size, n), n)
-    return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
+    rows = np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
+    return rows[at]
 
 
 def _batch(run: Encoder, modality: str, batch: Any) -> npt.NDArray[Any]:

@@ -9,6 +9,8 @@ import pytest
 from mmaudit.data import Options, load_pairs
 from mmaudit.data.faults import csv_text
 from mmaudit.errors import InputError
+from mmaudit.subjects import as_subject
+from mmaudit.subjects.encode import encode
 
 
 def written(gallery, form, rows):
@@ -214,3 +216,39 @@ def test_a_part_of_the_pairs_is_as_unopened_as_the_whole(gallery):
     assert np.array_equal(np.asarray(part.inputs["image"][0]), np.asarray(pairs.inputs["image"][2]))
     assert part.inputs["text"] == [pairs.inputs["text"][i] for i in (2, 0, 1)]
     assert part.inputs["image"].digests == tuple(pairs.inputs["image"].digests[i] for i in (2, 0, 1))
+
+
+def test_a_picture_of_several_captions_is_encoded_once(gallery):
+    rows = gallery.rows(4)
+    rows += [{**row, "caption": f"{row['caption']} again"} for row in rows[::-1]]
+    copy = gallery.picture("copy.png", 2)
+    pairs = load_pairs(gallery.csv([*rows, {"image": copy, "caption": "the same bytes"}]))
+    seen = []
+
+    def watch(pictures):
+        seen.extend(np.asarray(picture).tobytes() for picture in pictures)
+        return [np.asarray(picture).reshape(-1)[:8] for picture in pictures]
+
+    subject = as_subject({"image": watch, "text": lambda texts: [[len(text)] for text in texts]})
+    told = []
+    z = encode(subject, "image", pairs.inputs["image"], batch_size=3, progress=lambda *row: told.append(row))
+    assert len(seen) == len(set(seen)) == 4
+    assert told[-1] == ("encoding image", 4, 4)
+    served = [np.asarray(picture).reshape(-1)[:8].tolist() for picture in pairs.inputs["image"]]
+    assert z.tolist() == served
+    part = pairs.inputs["image"].take([8, 2, 5])
+    assert encode(subject, "image", part).tolist() == [served[row] for row in (8, 2, 5)]
+
+
+def test_files_that_an_encoder_opens_itself_are_not_taken_for_one_another(gallery):
+    for name in ("0.wav", "1.wav"):
+        (gallery.folder / name).write_bytes(b"RIFF")
+    rows = [{"audio": f"{i % 2}.wav", "text": f"sound {i}"} for i in range(4)]
+    pairs = load_pairs(gallery.jsonl(rows))
+    subject = as_subject(
+        {"audio": lambda paths: [[int(path[-5])] for path in paths], "text": lambda texts: [[1]] * len(texts)}
+    )
+    distinct, at = pairs.inputs["audio"].distinct()
+    assert len(distinct) == 2
+    assert at.tolist() == [0, 1, 0, 1]
+    assert encode(subject, "audio", pairs.inputs["audio"]).tolist() == [[0], [1], [0], [1]]
