@@ -39,6 +39,7 @@ DATA_TABLE = (
     "nuisance",
     "factors",
     "ignore",
+    "only",
     "tolerate",
     "max_pixels",
 )
@@ -317,9 +318,23 @@ def _data_table(_: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
             if not named or len(entry) != 2:
                 raise _wrong(label, entry, "a table of two modalities and the column of each")
             read[name] = dict(entry)
+        elif name == "only":
+            read[name] = _values(label, entry)
         else:
             read[name] = _text(label, entry)
     return read
+
+
+def _values(label: str, value: Any) -> dict[str, list[str]]:
+    """Return the values asked of each column, one or several, as texts."""
+    wrong = _wrong(label, value, "a table of columns, each with a value or a list of values")
+    if not isinstance(value, Mapping):
+        raise wrong
+    read = {column: list(v) if isinstance(v, (list, tuple)) else [v] for column, v in value.items()}
+    for texts in read.values():
+        if not texts or not all(type(text) in (str, int) and str(text).strip() for text in texts):
+            raise wrong
+    return {column: [str(text).strip() for text in texts] for column, texts in read.items()}
 
 
 def _stress(key: str, value: Any) -> Mapping[str, Any]:

@@ -178,6 +178,8 @@ def test_the_data_table_is_read_beside_where_the_data_are():
     assert "root" not in found.as_dict()["table"]
     assert loaded({"data": table}, {"data": "other/pairs.csv"}).as_dict()["data"] == "pairs.csv"
     assert loaded({"data": table}, {"data": "other:pairs"}).table == found.table
+    only = loaded({"data": {"only": {"part": "test", "fold": [1, "2"]}}}).table["only"]
+    assert only == {"part": ["test"], "fold": ["1", "2"]}
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,12 @@ def test_the_data_table_is_read_beside_where_the_data_are():
         ({"factors": "topic"}, "'data.factors' is 'topic'; expected a list of column names"),
         ({"columns": {"image": "f"}}, "expected a table of two modalities and the column of each"),
         ({"group": ""}, "'data.group' is ''; expected a non-empty string"),
+        ({"only": "test"}, "'data.only' is 'test'; expected a table of columns, each with a value"),
+        ({"only": {"part": []}}, "expected a table of columns, each with a value or a list of values"),
+        (
+            {"only": {"part": ["a", 0.5]}},
+            "expected a table of columns, each with a value or a list of values",
+        ),
     ],
 )
 def test_a_data_table_that_says_nothing_known_is_refused(table, complaint):

@@ -1,7 +1,7 @@
 """The one way from a file or folder to pairs: read, look at every row, refuse or account for the bad ones."""
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ __all__ = ["SUFFIXES", "is_table", "load_pairs"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")
+_SHOWN = 8
+"""Values of a column that are named where none of those asked for is among them."""
 _TRUE, _FALSE = ("1", "true", "yes", "y"), ("0", "false", "no", "n", "")
 
 
@@ -36,7 +38,8 @@ def load_pairs(source: str | Path, options: Options | None = None, *, report: Pa
     modality is missing or its file cannot be read to the end, or if a label is none. More bad rows than
     ``options.tolerate`` raise :class:`InputError` that names the first, and list all in the CSV file
     ``report``; those tolerated are in ``Pairs.left_out``. Pairs of one picture, or one caption, or one value
-    of the group column, are right answers to each other.
+    of the group column, are right answers to each other. Rows that ``options.only`` leaves out are not looked
+    at; values that no row has are refused.
     """
     path, options = Path(source), options or Options()
     if path.is_dir():
@@ -63,6 +66,8 @@ def _pairs(table: Table, name: str, root: Path, options: Options, report: Path |
         columns = options.modalities(held)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+    whole, required = len(table), options.required(held)
+    table = _only(table, required, name)
     table, columns = _spread(table, columns)
     ledger = _Ledger(table)
     inputs: dict[str, Files | list[str]] = {}
@@ -108,8 +113,39 @@ def _pairs(table: Table, name: str, root: Path, options: Options, report: Path |
         places=taken(table.places),
         left_out=tuple(str(f) for f in faults),
         name=name,
-        description=f"{len(kept)} pairs of {name}" + (f", {len(faults)} rows left out" if faults else ""),
+        description=f"{len(kept)} pairs of {name}"
+        + (f", of {whole} rows those of {_said(required)}" if required else "")
+        + (f", {len(faults)} rows left out" if faults else ""),
     )
+
+
+def _only(table: Table, required: Mapping[str, Sequence[str]], name: str) -> Table:
+    """Return the rows with one of the values ``required`` in each column, and those nobody could read."""
+    for column, values in required.items():
+        cells = [_label(cell) for cell in table.columns[column]]
+        bad = {fault.row for fault in table.faults}
+        kept = [row for row, cell in enumerate(cells) if cell in values or row in bad]
+        if len(kept) == len(bad):
+            there = ", ".join(map(repr, list(dict.fromkeys(filter(None, cells)))[:_SHOWN])) or "nothing"
+            raise InputError(
+                f"{name}: no row has {_said({column: values})}, which [tool.mmaudit.data] only asks for; "
+                f"the column holds {there}"
+            )
+        number = {row: i for i, row in enumerate(kept)}
+        table = Table(
+            {key: [whole[row] for row in kept] for key, whole in table.columns.items()},
+            [table.places[row] for row in kept],
+            [dataclasses.replace(fault, row=number[fault.row]) for fault in table.faults],
+        )
+    return table
+
+
+def _label(cell: Any) -> str:
+    return "" if missing(cell) else str(cell).strip()
+
+
+def _said(required: Mapping[str, Sequence[str]]) -> str:
+    return " and ".join(f"{column} = {' or '.join(values)}" for column, values in required.items())
 
 
 def _kind(modality: str) -> str:

@@ -1,7 +1,7 @@
 """How a table of pairs is to be read: ``[tool.mmaudit.data]`` as a record."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from mmaudit.errors import InputError
 from mmaudit.settings import did_you_mean
@@ -40,6 +40,7 @@ class Options:
     nuisance: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    only: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)
     tolerate: int = 0
     max_pixels: int = MAX_PIXELS
 
@@ -77,6 +78,12 @@ class Options:
         for column in listed:
             self._check(name, column, held)
         return listed
+
+    def required(self, held: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return the values that a row may have in each column of ``only``."""
+        for column in self.only:
+            self._check("only", column, held)
+        return {key: (to,) if isinstance(to, str) else tuple(to) for key, to in self.only.items()}
 
     def _check(self, what: str, column: str, held: Collection[str]) -> None:
         if column not in held:

@@ -252,3 +252,42 @@ def test_files_that_an_encoder_opens_itself_are_not_taken_for_one_another(galler
     assert len(distinct) == 2
     assert at.tolist() == [0, 1, 0, 1]
     assert encode(subject, "audio", pairs.inputs["audio"]).tolist() == [[0], [1], [0], [1]]
+
+
+def test_only_rows_that_are_asked_for_are_looked_at(gallery):
+    rows = [
+        {**row, "split": part, "fold": i % 3}
+        for i, (row, part) in enumerate(zip(gallery.rows(), ["test", "train"] * 3, strict=True))
+    ]
+    rows[1]["image"] = "img/missing.png"
+    path = gallery.csv(rows)
+    pairs = load_pairs(path, Options(only={"split": "test"}))
+    assert pairs.inputs["text"] == [rows[i]["caption"] for i in (0, 2, 4)]
+    assert list(pairs.places) == ["line 2", "line 4", "line 6"]
+    assert pairs.splits.tolist() == ["test"] * 3
+    assert pairs.description == "3 pairs of pairs.csv, of 6 rows those of split = test"
+    both = load_pairs(path, Options(only={"split": ("test", "train"), "fold": ["0", "2"]}))
+    assert both.inputs["text"] == [rows[i]["caption"] for i in (0, 2, 3, 5)]
+    with pytest.raises(InputError, match=r"line 3: no such file: 'img/missing.png'"):
+        load_pairs(path, Options(only={"split": "train"}))
+
+
+def test_a_row_nobody_can_read_is_not_left_out_for_its_value(gallery):
+    path = gallery.csv([{**row, "split": "test"} for row in gallery.rows(3)])
+    path.write_text(path.read_text(encoding="utf-8") + "img/0.png,one cell too few\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"1 of 4 rows cannot be used \(line 5: 2 cells where"):
+        load_pairs(path, Options(only={"split": "test"}))
+    kept = load_pairs(path, Options(only={"split": "test"}, tolerate=1))
+    assert len(kept) == 3
+    assert kept.left_out == ("line 5: 2 cells where the header has 3",)
+
+
+def test_a_value_that_no_row_has_is_refused_by_name(gallery):
+    path = gallery.csv([{**row, "split": "val"} for row in gallery.rows(3)])
+    with pytest.raises(InputError) as caught:
+        load_pairs(path, Options(only={"split": "test"}))
+    assert str(caught.value) == (
+        "pairs.csv: no row has split = test, which [tool.mmaudit.data] only asks for; the column holds 'val'"
+    )
+    with pytest.raises(InputError, match=r"'data.only' names the column 'splitt', .* did you mean 'split'?"):
+        load_pairs(path, Options(only={"splitt": "val"}))
