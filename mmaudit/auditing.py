@@ -207,7 +207,6 @@ def write_bundle(
     the bundle cannot be written; nothing half-written is left then.
     """
     from mmaudit.report import badge, draw, figure_data, page, suspect_lists
-    from mmaudit.report.figures import svg
     from mmaudit.report.stress import stress_tables
     from mmaudit.report.suites import suite_tables
 
@@ -231,16 +230,18 @@ def write_bundle(
     }
     search = None if stress is None else stress["search"]
     counterexamples = {} if stress is None else stress["counterexamples"]
-    taught = suite_tables(suites) | stress_tables(search)
-    plots = draw(outcomes, embeddings=embeddings, history=history)
-    plots |= {path: svg(table) for path, table in taught.items()}
+    tables = figure_data(outcomes, embeddings=embeddings, history=history)
+    tables |= suite_tables(suites) | stress_tables(search)
+    plots = draw(tables)
     unfinished = counts["not_run"] + counts["errors"]
     extra = {**plots, "badge.svg": badge(overall(outcomes, certifications, unfinished=unfinished))}
     suspects = []
     if embeddings is not None:
+        case = auditor.material.case(())
         suspects = suspect_lists(
-            auditor.material.case(()).ranks,
-            embeddings,
+            case.ranks,
+            case.neighbours,
+            embeddings.modalities,
             functools.partial(_look, auditor.pairs),
             trusted=auditor.pairs.trusted,
             masked=redact,
@@ -266,7 +267,7 @@ def write_bundle(
         counts=counts,
         deviations=deviations,
         plots=plots,
-        tables=figure_data(outcomes, embeddings=embeddings, history=history) | taught,
+        tables=tables,
         digest_note="The run printed the bundle's digest; `mmaudit verify` prints it again.",
         suspects=suspects,
         comparison=None if comparison is None else comparison.record(),

@@ -12,14 +12,17 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["hub_items", "hubness", "neighbour_counts"]
+__all__ = ["NEIGHBOURS", "hub_items", "hubness", "neighbour_counts"]
+
+NEIGHBOURS = 10
+"""Neighbours of a query among which an item is counted, where nothing else is said."""
 
 _FEW = 8
 """Candidates a query may have, times k, for them to be compared one by one."""
 
 
 def neighbour_counts(
-    embeddings: Embeddings, *, k: int = 10, block: int = 256
+    embeddings: Embeddings, *, k: int = NEIGHBOURS, block: int = 256
 ) -> tuple[FloatArray, FloatArray]:
     """Return N_k of every item of ``x`` and of ``y``, (n,) each: for how many queries of the other modality
     it is among the k nearest.
@@ -104,17 +107,24 @@ def _shares(
 
 
 def hubness(
-    embeddings: Embeddings, *, k: int = 10, confidence: float = 0.95, block: int = 256
+    embeddings: Embeddings,
+    *,
+    k: int = NEIGHBOURS,
+    counts: tuple[FloatArray, FloatArray] | None = None,
+    confidence: float = 0.95,
+    block: int = 256,
 ) -> tuple[Measurement, Measurement]:
     """Skewness of the N_k counts of each modality as gallery (Radovanović et al. 2010, eq. 1).
 
     Named after the modality whose items are the hubs: ``hubness_image``, ``hubness_text``. The interval is
-    the infinitesimal jackknife over gallery items. Undefined with k items or fewer, or where all counts
-    are equal.
+    the infinitesimal jackknife over gallery items. ``counts`` are the :func:`neighbour_counts`, where they
+    are known. Undefined with k items or fewer, or where all counts are equal.
     """
-    sides = zip(neighbour_counts(embeddings, k=k, block=block), embeddings.modalities, strict=True)
+    if counts is None:
+        counts = neighbour_counts(embeddings, k=k, block=block)
     first, second = (
-        _skewness(named("hubness", modality), counts, k, confidence) for counts, modality in sides
+        _skewness(named("hubness", modality), side, k, confidence)
+        for side, modality in zip(counts, embeddings.modalities, strict=True)
     )
     return first, second
 

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.diagnostics import Ranks, cross_fitted_ranks, mismatch_scores, pair_losses, ranks
+from mmaudit.diagnostics import (
+    Ranks,
+    cross_fitted_ranks,
+    mismatch_scores,
+    neighbour_counts,
+    pair_losses,
+    ranks,
+)
 from mmaudit.diagnostics.principal import Principal, principal
 from mmaudit.embeddings import Embeddings, Similarity, unit_rows
 from mmaudit.gates.edits import Edits
@@ -52,7 +59,8 @@ class Case:
     ``slices``: (n,) bool by name. ``splits``, ``contents``: (n,) codes of the split and of equal contents.
     ``edits``: a sample of the pairs shown again, edited, whatever the rows of the case.
     ``twins``: pairs in runs of ``twin_size`` items of identical meaning. ``inputs``: some of the inputs as
-    numbers. ``retrain``: the training of the subject with a fault of a given severity.
+    numbers. ``retrain``: the training of the subject with a fault of a given severity. ``shared``: gives
+    what was worked out under a name, once for all processes of a run.
     """
 
     x: Rows
@@ -75,6 +83,7 @@ class Case:
     twin_size: int = 0
     training: Training | None = None
     retrain: Callable[[TrainingFault, float], Training] | None = None
+    shared: Callable[[str, Callable[[], Any]], Any] = lambda _, compute: compute()
 
     @functools.cached_property
     def embeddings(self) -> Embeddings:
@@ -100,6 +109,15 @@ class Case:
         if self.trusted is None:
             return self.ranks
         return cross_fitted_ranks(self.embeddings, self.trusted, self.groups)
+
+    @functools.cached_property
+    def neighbours(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """For how many queries every item of either side, (n,), is among the ten nearest."""
+        # The check and the report are often in two processes. Named by content: a damaged case has its own.
+        name = f"neighbours-{self.embeddings.digest}"
+        counts: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+        counts = self.shared(name, lambda: neighbour_counts(self.embeddings))
+        return counts
 
     @functools.cached_property
     def pair_losses(self) -> npt.NDArray[np.float64]:

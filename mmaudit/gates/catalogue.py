@@ -597,7 +597,7 @@ CHECKS: tuple[Check, ...] = (
         name="hubness",
         failure="collapse",
         question="Do a few items of one modality answer most queries?",
-        measure=lambda case: list(d.hubness(case.embeddings)),
+        measure=lambda case: list(d.hubness(case.embeddings, counts=case.neighbours)),
     ),
     *DATA_CHECKS,
     *EDIT_CHECKS,

@@ -184,6 +184,7 @@ class Material:
             twin_size=TWIN_SIZE,
             training=self._training() if needs & _TRAINING else None,
             retrain=self._retrained if needs & _TRAINING and subject.retrain is not None else None,
+            shared=self._store.get,
         )
 
     def _training(self) -> Training:

@@ -4,13 +4,11 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmaudit.embeddings import Embeddings
-from mmaudit.gates.outcome import Outcome
 from mmaudit.report.painters import INK, PAINTERS
-from mmaudit.report.tables import Table, figure_data
+from mmaudit.report.tables import Table
 
 __all__ = ["draw", "svg", "themed"]
 
@@ -58,18 +56,8 @@ _THEMED = b":root{--ink:#4b535d}@media (prefers-color-scheme: dark){:root{--ink:
 """The ink of either theme of the page: a picture in a page is shown under the theme of the page."""
 
 
-def draw(
-    outcomes: Sequence[Outcome],
-    *,
-    embeddings: Embeddings | None,
-    history: Sequence[Mapping[str, Any]] | None,
-) -> dict[str, bytes]:
-    """Return every plot that these records can fill as SVG, keyed ``plots/<name>.svg``.
-
-    Equal records give equal bytes. :func:`mmaudit.report.tables.figure_data` gives the numbers shown, under
-    the same keys.
-    """
-    tables = figure_data(outcomes, embeddings=embeddings, history=history)
+def draw(tables: Mapping[str, Table]) -> dict[str, bytes]:
+    """Return the plot of each of ``tables`` as SVG, under the same keys. Equal tables give equal bytes."""
     return {path: svg(table) for path, table in tables.items()}
 
 

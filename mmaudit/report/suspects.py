@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmaudit.diagnostics import Ranks, hub_items, neighbour_counts, suspects
-from mmaudit.embeddings import Embeddings
+from mmaudit.diagnostics import Ranks, hub_items, suspects
+from mmaudit.diagnostics.hubness import NEIGHBOURS
 from mmaudit.report.words import number, plain
 
 __all__ = ["Look", "Suspect", "SuspectList", "View", "suspect_lists", "view"]
@@ -22,7 +22,6 @@ _LISTED = 100
 """Most pairs that are listed: behind them comes what nobody will look through."""
 _SHOWN_PAIRS = 20
 _SHOWN_HUBS = 8
-_NEIGHBOURS = 10
 _SIDE = 48
 _COLOURS = 32
 _PICTURE_BYTES = 60_000
@@ -66,7 +65,8 @@ class SuspectList:
 
 def suspect_lists(
     ranks: Ranks,
-    embeddings: Embeddings,
+    counts: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    modalities: tuple[str, str],
     look: Look,
     *,
     trusted: npt.NDArray[np.bool_] | None = None,
@@ -75,16 +75,16 @@ def suspect_lists(
     """Return the pairs that rank worst, and the hubs of either modality.
 
     A pair is listed if a wrong candidate beats or ties it and it is not among the ``trusted`` (n,) bool. A
-    hub is among the ten nearest of far more queries than its share
-    (:func:`mmaudit.diagnostics.hub_items`). ``masked`` is applied to every caption before it is shown.
+    hub is among the ten nearest of far more queries than its share (:func:`mmaudit.diagnostics.hub_items`),
+    by the ``counts`` of both modalities, those of :func:`mmaudit.diagnostics.neighbour_counts`. ``masked`` is
+    applied to every caption before it is shown.
     """
-    first, second = embeddings.modalities
+    first, second = modalities
     beaten = np.nan_to_num(ranks.mean_percentile) > 0
     candidates = beaten if trusted is None else beaten & ~trusted
     order = suspects(ranks, len(ranks))
     pairs = order[candidates[order]][:_LISTED]
     both = np.stack([ranks.forward.percentile, ranks.backward.percentile], axis=1)
-    counts = neighbour_counts(embeddings, k=_NEIGHBOURS)
     camera = _Camera(look, masked)
     lists = [
         SuspectList(
@@ -106,8 +106,8 @@ def suspect_lists(
             SuspectList(
                 slug=f"hubs_{letter}",
                 title=f"Hubs among the {modality} items",
-                caption=f"Items among the {_NEIGHBOURS} nearest of far more queries than their share, "
-                f"which is {_NEIGHBOURS}.",
+                caption=f"Items among the {NEIGHBOURS} nearest of far more queries than their share, "
+                f"which is {NEIGHBOURS}.",
                 columns=("queries", modality),
                 rows=hubs,
                 figures=count[hubs, None],

@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mmaudit.diagnostics.geometry import spectrum
 from mmaudit.embeddings import Embeddings
 from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.gates.policy import by_failure
 from mmaudit.report.words import allowed, count, plain, verdict_word
+from mmaudit.threads import one_blas_thread
 
 __all__ = ["Cell", "Kind", "Table", "figure_data", "split_side"]
 
@@ -207,11 +209,9 @@ def _spectra(embeddings: Embeddings) -> Table:
 
 def _eigenvalues(z: Matrix) -> list[float]:
     """Return the eigenvalues above rounding; none when all rows are equal."""
-    peak = float(np.max(np.abs(z)))
-    centred = (z - z.mean(axis=0)) / (peak or 1.0)
-    gram = centred.T @ centred if len(z) > z.shape[1] else centred @ centred.T
-    values = np.linalg.eigvalsh(gram)[::-1] / len(z)
-    kept = values[values > max(_FLOOR, _FLOOR * float(values[0]))] * peak**2
+    with one_blas_thread():
+        values = spectrum(z)
+    kept = values[values > _FLOOR * values[0]]
     return [value for value in _tidy(kept) if value > 0 and math.isfinite(value)]
 
 

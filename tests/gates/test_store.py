@@ -1,9 +1,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from mmaudit.diagnostics import neighbour_counts
+from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError, SubjectError
+from mmaudit.gates.case import Case
 from mmaudit.gates.store import Store
 
 ASK = """
@@ -108,3 +112,24 @@ def test_two_processes_compute_once(tmp_path):
         process.stdin.flush()
     assert [process.communicate(timeout=60)[0].strip() for process in running] == ["499500"] * 2
     assert (tmp_path / "computed").read_text() == "x"
+
+
+def test_neighbours_of_the_audited_pairs_are_counted_once_a_run(tmp_path, monkeypatch):
+    counted = []
+
+    def count(embeddings):
+        counted.append(len(embeddings))
+        return neighbour_counts(embeddings)
+
+    monkeypatch.setattr("mmaudit.gates.case.neighbour_counts", count)
+    z = np.random.default_rng(0).standard_normal((2, 40, 4))
+    first, second = (Case(x=z[0], y=z[1], shared=Store(tmp_path).get) for _ in range(2))
+    expected = neighbour_counts(Embeddings(*z))
+    for case in (first, first, second):
+        assert [side.tolist() for side in case.neighbours] == [side.tolist() for side in expected]
+    assert counted == [40]
+    damaged = first.serving(z[0][::-1], z[1])
+    assert damaged.neighbours[0].tolist() == neighbour_counts(damaged.embeddings)[0].tolist()
+    assert damaged.neighbours[0].tolist() != expected[0].tolist()
+    assert counted == [40, 40]
+    assert Case(x=z[0], y=z[1]).neighbours[1].tolist() == expected[1].tolist()

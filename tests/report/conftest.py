@@ -146,7 +146,7 @@ def history():
 
 @pytest.fixture(scope="session")
 def plots(outcomes, embeddings, history):
-    return draw(outcomes, embeddings=embeddings, history=history)
+    return draw(figure_data(outcomes, embeddings=embeddings, history=history))
 
 
 @pytest.fixture(scope="session")

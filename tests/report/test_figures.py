@@ -52,7 +52,7 @@ def test_svg_is_well_formed_self_contained_and_has_real_text(plots):
 def test_same_records_same_bytes_in_any_order_and_under_any_style(plots, outcomes, embeddings, history):
     before = mpl.rcParams.copy()
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
-        again = draw(outcomes[::-1], embeddings=embeddings, history=history)
+        again = draw(figure_data(outcomes[::-1], embeddings=embeddings, history=history))
         assert mpl.rcParams["font.size"] == 30
     assert again == plots
     assert mpl.rcParams.copy() == before
@@ -64,7 +64,7 @@ import sys
 from mmaudit import report
 heavy = {"matplotlib", "jinja2", "PIL"} & set(sys.modules)
 assert not heavy, heavy
-report.draw([], embeddings=None, history=[{"epoch": 1, "loss": 1.0}])
+report.draw(report.figure_data([], embeddings=None, history=[{"epoch": 1, "loss": 1.0}]))
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run(
@@ -92,7 +92,7 @@ def test_a_value_far_beyond_its_limit_is_still_drawn(make):
     degenerate = make(
         "zero", measurement=(0.0, 0.0, 0.0), limit=Limit(low=0, high=0, kind="user", rationale="")
     )
-    svg = draw([far, degenerate], embeddings=None, history=None)["plots/verdicts.svg"]
+    svg = draw(figure_data([far, degenerate], embeddings=None, history=None))["plots/verdicts.svg"]
     assert "40.0 [39.0, 41.0]" in words_of(svg)
 
 
@@ -124,7 +124,9 @@ def test_dose_and_response_start_at_the_subject_and_end_in_a_rejection(make):
         ("told", 0.75, 0.3, "yes"),
         ("told", 1.0, None, "yes"),
     ]
-    assert {"told", "severity"} <= set(words_of(draw([told], embeddings=None, history=None)[path]))
+    assert {"told", "severity"} <= set(
+        words_of(draw(figure_data([told], embeddings=None, history=None))[path])
+    )
 
 
 def test_in_a_page_the_theme_sets_the_ink_and_nothing_else_changes(plots):
@@ -194,8 +196,8 @@ def test_a_long_history_is_thinned_but_keeps_both_ends():
 
 
 def test_nothing_to_draw():
-    assert draw([], embeddings=None, history=None) == {}
-    assert draw([], embeddings=Embeddings(np.zeros((0, 3)), np.zeros((0, 3))), history=[]) == {}
+    assert draw(figure_data([], embeddings=None, history=None)) == {}
+    assert draw(figure_data([], embeddings=Embeddings(np.zeros((0, 3)), np.zeros((0, 3))), history=[])) == {}
 
 
 @pytest.mark.parametrize(
@@ -215,17 +217,18 @@ def test_degenerate_embeddings_draw_finite_numbers(z, similarity):
     tables = figure_data([], embeddings=embeddings, history=None)
     cells = [c for table in tables.values() for row in table.rows for c in row if isinstance(c, float)]
     assert np.isfinite(cells).all()
-    for svg in draw([], embeddings=embeddings, history=None).values():
+    for svg in draw(figure_data([], embeddings=embeddings, history=None)).values():
         assert b"nan" not in re.sub(rb'base64,[^"]*', b"", ET.tostring(ET.fromstring(svg))).lower()
 
 
 def test_hostile_names_are_drawn_as_text(make, embeddings):
     evil = "$\\frac{<script>&\x1b\u202e語"
-    shown = draw(
+    tables = figure_data(
         [make(evil, evil)],
         embeddings=dataclasses.replace(embeddings, modalities=(evil, evil)),
         history=[{"epoch": 1, "x" + evil: 1.0}],
     )
+    shown = draw(tables)
     assert {p for p in shown if "norms" in p} == {
         "plots/baseline_norms_frac-script-x.svg",
         "plots/baseline_norms_frac-script-y.svg",

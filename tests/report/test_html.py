@@ -224,7 +224,7 @@ def test_size_of_a_full_catalogue_with_a_long_history(make, arguments, embedding
     )
     rows = [{"epoch": e} | {name: 1 / (e + i + 1) for i, name in enumerate(series)} for e in range(200)]
     arguments["outcomes"] = many
-    arguments["plots"] = draw(many, embeddings=embeddings, history=rows)
+    arguments["plots"] = draw(figure_data(many, embeddings=embeddings, history=rows))
     arguments["tables"] = figure_data(many, embeddings=embeddings, history=rows)
     assert len(page(**arguments)) < 500_000
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmaudit.diagnostics import ranks
+from mmaudit.diagnostics import neighbour_counts, ranks
 from mmaudit.embeddings import Embeddings
 from mmaudit.report import suspect_lists
 from mmaudit.report.suspects import view
@@ -28,7 +28,9 @@ def look(rows):
 
 
 def found(embeddings, **more):
-    return suspect_lists(ranks(embeddings), embeddings, more.pop("look", look), **more)
+    counts = neighbour_counts(embeddings)
+    shown = more.pop("look", look)
+    return suspect_lists(ranks(embeddings), counts, embeddings.modalities, shown, **more)
 
 
 def test_swapped_pairs_come_first_with_their_inputs(embeddings):
