@@ -5,11 +5,14 @@ Usage: python benchmarks/lab.py DOCUMENT [--rounds R]     (DOCUMENT: the chapter
 The notebook's cells are taken from the document when this runs, and nothing of them is kept. Its one plotting
 crash is patched in memory. Ours is `pytest --mmaudit --mmaudit-profile full -n WORKERS` on the same twenty
 conditions at the settings of the chapter, tested on 1200 items and not 360, with intervals throughout. In
-turn; medians of wall clock and CPU, and the bytes that each leaves on disk.
+turn; medians of wall clock and CPU, and the bytes that each leaves on disk. Last comes a floor: the matrix
+products of our training steps and nothing else, on one thread.
 """
 
 import argparse
 import ast
+import collections
+import math
 import os
 import re
 import statistics
@@ -19,9 +22,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from mmaudit.subjects.reference import claimed
 from mmaudit.suites import CONDITIONS
 from mmaudit.suites.catalogue import condition_named
 from mmaudit.suites.condition import specs
+from mmaudit.threads import one_blas_thread
+from mmaudit.world import build
 
 WORKERS = 2
 
@@ -68,6 +77,54 @@ def run(command: list[str], folder: str, environment: dict[str, str]) -> tuple[f
     return wall, cpu, size
 
 
+def products(names: list[str]) -> float:
+    """Return the seconds of the matrix products of all training steps of the conditions ``names``."""
+    rng = np.random.default_rng(7)
+
+    def room(*shape: int) -> npt.NDArray[np.float32]:
+        return rng.standard_normal(shape, np.float32)
+
+    shapes: collections.Counter[tuple[int, ...]] = collections.Counter()
+    for world_spec, aligner, training in {
+        repr(s): s for s in (specs(condition_named(n), 7) for n in names)
+    }.values():
+        x, y = (len(inputs[0]) for inputs in claimed(build(world_spec), "train"))
+        steps = math.ceil(world_spec.n_train / training.batch)
+        shape = (
+            world_spec.n_train // steps,
+            x,
+            aligner.side("x").hidden,
+            y,
+            aligner.side("y").hidden,
+            aligner.embed_dim,
+        )
+        shapes[shape] += steps * training.epochs
+    total = 0.0
+    with one_blas_thread():
+        for (n, x, hidden_x, y, hidden_y, d), count in shapes.items():
+            pairs = []
+            for width, hidden in ((x, hidden_x), (y, hidden_y)):
+                inputs, inner, out = room(n, width), room(n, hidden), room(n, d)
+                first, second = room(width, hidden), room(hidden, d)
+                # Forwards, the two gradients of weights, and the gradient on its way down.
+                pairs += [
+                    (inputs, first),
+                    (inner, second),
+                    (inner.T, out),
+                    (out, second.T),
+                    (inputs.T, inner),
+                ]
+            a, b, similarity = room(n, d), room(n, d), room(n, n)
+            pairs += [(a, b.T), (similarity, b), (similarity.T, a)]
+            rooms = [np.empty((len(first), second.shape[1]), np.float32) for first, second in pairs]
+            start = time.perf_counter()
+            for _ in range(count):
+                for (first, second), out in zip(pairs, rooms, strict=True):
+                    np.matmul(first, second, out=out)
+            total += time.perf_counter() - start
+    return total
+
+
 def main() -> None:
     """Run both in turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -107,6 +164,7 @@ def main() -> None:
     for name, (wall, cpu, size) in middle.items():
         print(f"{name:14} wall {wall:7.1f} s   CPU {cpu:7.1f} s   {size / 2**20:7.1f} MB on disk")
     ratios = [a / b for a, b in zip(middle["the notebook"], middle["mmaudit"], strict=True)]
+    print(f"the matrix products of the training steps alone: {products(names):.1f} s on one thread")
     print("the notebook over mmaudit: wall {:.2f}, CPU {:.2f}, bytes {:.1f}".format(*ratios))
 
 
