@@ -120,8 +120,6 @@ def ridge_cca(
         return inference.undefined(
             name, f"2 pairs of 1 dimension are needed, got {n} of {d}", n, confidence=confidence
         )
-    import scipy.linalg
-
     x, y = unit_rows(embeddings.x), unit_rows(embeddings.y)
     # Pairings are drawn over rows in the order of their content: the null is that of the data, in any order.
     order = inference.canonical_order(x, y)
@@ -131,12 +129,7 @@ def ridge_cca(
     def mean_top(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
         cross = first.T @ second / n
         square = cross @ cross.T if len(cross) == fewer else cross.T @ cross
-        largest = [max(0, fewer - top), fewer - 1]
-        squares = (
-            scipy.linalg.eigvalsh(square, subset_by_index=largest, check_finite=False)
-            if fewer
-            else np.zeros(1)
-        )
+        squares = _largest(square, top) if fewer else np.zeros(1)
         singular = np.sqrt(np.clip(squares, 0.0, 1.0))
         return float(singular.sum() / min(top, d))
 
@@ -156,6 +149,21 @@ def ridge_cca(
         method=f"in-sample ridge CCA, ridge {ridge:g}, mean of the top {top}",
         notes=(f"permutation p = {p_value:.3g} ({draws} draws)",),
     )
+
+
+def _largest(square: npt.NDArray[Any], top: int) -> npt.NDArray[Any]:
+    """Return the ``top`` largest eigenvalues of a symmetric matrix, ascending, or all if they are fewer."""
+    import scipy.linalg
+
+    size = len(square)
+    try:
+        wanted = [max(0, size - top), size - 1]
+        found: npt.NDArray[Any] = scipy.linalg.eigvalsh(square, subset_by_index=wanted, check_finite=False)
+    except np.linalg.LinAlgError:
+        # LAPACK's way to a part of the spectrum gives up where many eigenvalues are equal, as they are of
+        # orthogonal items; the way to all of it does not.
+        found = np.linalg.eigvalsh(square)[-top:]
+    return found
 
 
 def _ridge_whitened(directions: Principal, ridge: float) -> FloatArray:

@@ -63,6 +63,29 @@ def test_ridge_cca_equals_the_matrix_formula():
     assert d.ridge_cca(e).value == pytest.approx(singular[:8].mean())
 
 
+@pytest.mark.parametrize("size", [100, 150, 256])
+def test_ridge_cca_of_orthogonal_items(size):
+    """Of their cross-covariances many singular values are equal, of which LAPACK may not part the largest."""
+    items = np.eye(size)
+    shuffled = items[np.random.default_rng(size).permutation(size)]
+    for e in (Embeddings(items, items), Embeddings(items, shuffled), Embeddings(items, -items)):
+        m = d.ridge_cca(e, draws=50)
+        # Variances are 1/size in every direction but that of the mean.
+        assert m.value == pytest.approx(1 / (1 + 1e-3 * size), rel=1e-6)
+        assert m.null == pytest.approx(m.value, rel=1e-5)
+
+
+def test_ridge_cca_where_the_largest_alone_cannot_be_had(monkeypatch):
+    def fails(*args, **kwargs):
+        raise np.linalg.LinAlgError("Internal Error.")
+
+    expected = d.ridge_cca(_latent(), draws=5)
+    monkeypatch.setattr("scipy.linalg.eigvalsh", fails)
+    m = d.ridge_cca(_latent(), draws=5)
+    assert m.value == pytest.approx(expected.value, rel=1e-12)
+    assert m.null == pytest.approx(expected.null, rel=1e-5)
+
+
 def test_ridge_cca_tends_to_the_angles_between_the_column_spaces():
     e = _latent(60, 5)
     x, y = (unit_rows(z) - unit_rows(z).mean(axis=0) for z in (e.x, e.y))
