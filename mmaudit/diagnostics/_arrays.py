@@ -20,7 +20,7 @@ encoded in another batch comes back this close."""
 
 
 def as_matrix(z: npt.ArrayLike) -> FloatArray:
-    """Return ``z`` as float64 of shape (items, width).
+    """Return ``z`` as float64 of shape (items, width), itself where it is that already.
 
     Raises :class:`InputError` unless it is a real matrix whose entries float32 can hold.
     """
@@ -29,10 +29,11 @@ def as_matrix(z: npt.ArrayLike) -> FloatArray:
         raise InputError(
             f"embeddings have shape {array.shape}, dtype {array.dtype}; expected a real matrix (items, width)"
         )
-    matrix = array.astype(np.float64)
-    within = np.abs(matrix) <= np.finfo(np.float32).max
-    if not within.all():
-        bad = int((~within).any(axis=1).sum())
+    matrix = array.astype(np.float64, copy=False)
+    most = np.finfo(np.float32).max
+    # Not NaN's extremes, which compare as false.
+    if not (matrix.min(initial=0.0) >= -most and matrix.max(initial=0.0) <= most):
+        bad = int((~(np.abs(matrix) <= most)).any(axis=1).sum())
         raise InputError(
             f"embeddings hold NaN, infinity or more than float32 can in {bad} rows; drop these items"
         )
