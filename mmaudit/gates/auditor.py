@@ -1,6 +1,7 @@
 """Runs the catalogue against one subject and one set of pairs."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,12 @@ class Auditor:
         """The audited embeddings; raises what the encoders raise."""
         return self.material.case(()).embeddings
 
-    @property
+    @functools.cached_property
     def checks(self) -> tuple[Check, ...]:
         """The checks of the profile, in the catalogue's order."""
         return tuple(c for c in CHECKS if self.settings.profile in c.profiles)
 
-    @property
+    @functools.cached_property
     def family(self) -> int:
         """How many gates the catalogue sets for this subject: the family p-values are adjusted for."""
         return sum(self.limit(check) is not None for check in self.checks)
