@@ -11,10 +11,11 @@ from mmaudit.diagnostics import _arrays
 from mmaudit.diagnostics._arrays import FloatArray
 from mmaudit.threads import one_blas_thread
 
-__all__ = ["ROUNDING", "Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
+__all__ = ["ROUNDING", "Once", "Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
 
 IntArray = npt.NDArray[np.int64]
 Spectra = Callable[[IntArray], FloatArray]
+Once = Callable[[Hashable, Callable[[], FloatArray]], FloatArray]
 
 _FEW = 0.8
 """Items that span less than this share of the dimensions they could are turned into these: a Cholesky
@@ -28,7 +29,7 @@ _REMEMBERED = 64
 severity of a damage to one modality alone, of the other one."""
 
 
-def remembered(z: FloatArray) -> Callable[[Hashable, Callable[[], FloatArray]], FloatArray]:
+def remembered(z: FloatArray) -> Once:
     """Return ``once(key, work)``: what ``work`` finds of ``z``, once for the same content and ``key``.
 
     To know that the content is the same is not worth its while for a single decomposition. Everything is
@@ -120,7 +121,7 @@ def _scaled(z: FloatArray, centred: bool) -> FloatArray:
     """Return ``z`` over its peak, ``centred`` less its mean row; zero where rows differ by rounding."""
     if centred:
         return _arrays.centred(z)
-    peak = np.abs(z).max()
+    peak = _arrays.largest(z)
     # Over the peak, neither denormal nor huge entries leave float64 when they are squared.
     return z / peak if peak > 0 else z
 

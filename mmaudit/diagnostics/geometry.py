@@ -23,7 +23,7 @@ from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, as_matrix, blocks, named
 from mmaudit.diagnostics._deletion import entropy_changes
 from mmaudit.diagnostics._secular import eigenvalues_without
-from mmaudit.diagnostics._spectra import decomposed, remembered, spectra
+from mmaudit.diagnostics._spectra import Once, decomposed, remembered, spectra
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 
@@ -53,6 +53,9 @@ RankKind = Literal["rankme", "centred_rankme", "effective_rank"]
 _NORM_ROUNDING = 1e-3
 """Unit rows rounded to half precision (relative step 1e-3 in float16) differ in norm by less than this."""
 
+_SHARED = 2**18
+"""Entries of a matrix whose decomposition is remembered, as it takes no more than 2 MiB."""
+
 _RANKME_EPSILON = 1e-7
 RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
     # kind: (centred, power of the eigenvalues, epsilon, method)
@@ -64,10 +67,11 @@ RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
 
 def _rank(z: FloatArray, kind: RankKind) -> tuple[float, FloatArray]:
     """Return exp of the entropy of the spectrum's shares, 0 if it is zero, and the same without each item."""
+    once = remembered(z)
 
     def work() -> FloatArray:
         centred, power, epsilon, _ = RANKS[kind]
-        values, squares = decomposed(z, centred)
+        values, squares = _centred(z, once) if centred else decomposed(z, False)
         if not len(values):
             return np.zeros(1 + len(z))
         padded = np.zeros(min(z.shape))
@@ -76,8 +80,16 @@ def _rank(z: FloatArray, kind: RankKind) -> tuple[float, FloatArray]:
         # What ε adds is the same to a millionth of itself, with an item or without.
         return np.append(value, value * np.exp(entropy_changes(values, squares, centred, power)))
 
-    found = remembered(z)(kind, work)
+    found = once(kind, work)
     return float(found[0]), found[1:]
+
+
+def _centred(z: FloatArray, once: Once) -> tuple[FloatArray, FloatArray]:
+    """Return what ``z`` less its mean row is decomposed into, once for all who ask, unless it is large."""
+    if z.size > _SHARED:
+        return decomposed(z, True)
+    found = once("decomposed", lambda: np.vstack(decomposed(z, True)))
+    return found[0], found[1:]
 
 
 def exp_entropy(weights: FloatArray, epsilon: float) -> float:
@@ -232,15 +244,16 @@ def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95)
 
 def _decay_without(z: FloatArray) -> tuple[int, float, FloatArray]:
     """Return how many eigenvalues are positive, their decay, and that without each item, if three are."""
+    once = remembered(z)
 
     def work() -> FloatArray:
-        values, squares = decomposed(z, True)
+        values, squares = _centred(z, once)
         if len(values) < 3:
             return np.array([len(values), math.nan])
         left = [decays(part) for _, part in eigenvalues_without(values, squares, True)]
         return np.concatenate([[len(values)], decays(values[None]), *left])
 
-    found = remembered(z)("alpha_req", work)
+    found = once("alpha_req", work)
     return int(found[0]), float(found[1]), found[2:]
 
 
