@@ -62,9 +62,10 @@ def idle_dimensions(
         return inference.undefined(
             "idle_dimensions", "no item to measure", confidence=confidence, unit="share"
         )
-    rows = np.sort(inference.drawn_order("idle dimensions", embeddings.x, embeddings.y)[:ITEMS])
-    part = embeddings.take(rows)
-    group = group_codes(groups, len(embeddings))[rows]
+    part, group = embeddings, group_codes(groups, len(embeddings))
+    if len(embeddings) > ITEMS:
+        rows = np.sort(inference.drawn_order("idle dimensions", embeddings.x, embeddings.y)[:ITEMS])
+        part, group = embeddings.take(rows), group[rows]
     most = len(np.unique(group))
     units = [unit_rows(z) for z in part.scored]
     if directions is None or len(part) < len(embeddings):
