@@ -22,6 +22,7 @@ from mmaudit.gates.outcome import Control, Dose, Limit, Outcome, Verdict
 from mmaudit.gates.store import Store
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
+from mmaudit.memory import keep_freed
 from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
 from mmaudit.settings import Settings
@@ -61,6 +62,7 @@ class Auditor:
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
+        keep_freed()
         self.settings = settings or Settings()
         folder, before = self.settings.cache, self.settings.checkpoint_before
         named = None if pairs is None else pairs.modalities
