@@ -11,7 +11,7 @@ errors of the delete-one jackknife that the diagnostics use, their coefficient o
 redraws whose interval holds the truth; then the same of a delete-a-group jackknife over 20 groups. The number
 of redraws is for the fewest items; of 400 there are half as many, of 1200 a fifth.
 
-Run ``python benchmarks/coverage_ranks.py``: about MINUTES on one core.
+Run ``python benchmarks/coverage_ranks.py``: about a quarter of an hour on one core.
 """
 
 import argparse
