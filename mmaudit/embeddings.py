@@ -15,22 +15,36 @@ __all__ = ["Embeddings", "Similarity", "unit_rows"]
 Similarity = Literal["cosine", "dot"]
 FloatArray = npt.NDArray[np.float64]
 
+_SQUARES = 1e-200, 1e200
+"""Sums of squares between these are neither zero nor have under- or overflown in a part that matters."""
+
 
 def unit_rows(z: npt.ArrayLike) -> FloatArray:
     """Return ``z`` (n, d) with every row divided by its L2 norm, in float64.
 
-    Rows without a direction, zero or not finite, come back zero. The row maximum is divided out first, so
-    neither denormal nor huge rows under- or overflow.
+    Rows without a direction, zero or not finite, come back zero; those that float64 cannot tell from unit
+    ones as they are, so that what was divided once stays the same to the last bit.
     """
     unit: FloatArray = np.array(z, dtype=np.float64)
-    ends = (unit.max(axis=1, keepdims=True, initial=0.0), unit.min(axis=1, keepdims=True, initial=0.0))
-    peak = np.maximum(ends[0], -ends[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", unit, unit)
+    plain = (squares > _SQUARES[0]) & (squares < _SQUARES[1])
+    # A sum of d squares, added up in any order, errs by d roundings at most, and so did that of the divisor.
+    divided = np.abs(squares - 1) <= (unit.shape[1] + 2) * np.finfo(np.float64).eps
+    if not divided.all():
+        # In place: for some hundred rows, memory that was never touched costs more than the arithmetic.
+        unit /= np.sqrt(np.where(plain & ~divided, squares, 1.0))[:, None]
+    if not plain.all():
+        unit[~plain] = _unit_rows_of_any_size(unit[~plain])
+    return unit
+
+
+def _unit_rows_of_any_size(z: FloatArray) -> FloatArray:
+    """Return the same by dividing out the row maximum first, so that no square under- or overflows."""
+    peak = np.abs(z).max(axis=1, keepdims=True, initial=0.0)
     directed = (peak > 0) & np.isfinite(peak)
-    # In place: for some hundred rows, memory that was never touched costs more than the arithmetic.
-    unit /= np.where(directed, peak, 1.0)
-    unit[~directed[:, 0]] = 0.0
-    norm = np.sqrt(np.add.reduce(unit * unit, axis=1, keepdims=True))
-    unit /= np.where(directed, norm, 1.0)
+    scaled = np.where(directed, z, 0.0) / np.where(directed, peak, 1.0)
+    unit: FloatArray = scaled / np.where(directed, np.linalg.norm(scaled, axis=1, keepdims=True), 1.0)
     return unit
 
 

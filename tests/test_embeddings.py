@@ -27,6 +27,24 @@ def test_unit_rows_survive_the_ends_of_the_range():
     assert unit_rows(np.zeros((2, 0))).shape == (2, 0)
 
 
+@given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2), elements=st.floats(allow_nan=False)))
+@settings(deadline=None, derandomize=True, database=None)
+def test_unit_rows_of_unit_rows_are_the_same_to_the_last_bit(z):
+    unit = unit_rows(z)
+    assert np.array_equal(unit_rows(unit), unit)
+
+
+@pytest.mark.parametrize("width", [1, 7, 64, 513])
+def test_a_unit_row_does_not_depend_on_the_others(width):
+    z = np.random.default_rng(width).normal(size=(40, width)) * np.logspace(-120, 120, 40)[:, None]
+    z[3], z[5] = 0.0, np.nan
+    unit = unit_rows(z)
+    for rows in (slice(7, 8), slice(0, 40, 3), slice(39, None, -1), slice(4, 31)):
+        assert np.array_equal(unit_rows(z[rows]), unit[rows])
+    longest = np.abs(np.linalg.norm(np.delete(unit, [3, 5], axis=0), axis=1) - 1).max()
+    assert longest <= (width + 2) * np.finfo(np.float64).eps
+
+
 def test_they_are_float32_and_of_one_shape():
     e = Embeddings(X.astype(np.float64), Y.astype(np.int64))
     assert (e.x.dtype, e.y.dtype) == (np.float32, np.float32)

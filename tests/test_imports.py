@@ -14,7 +14,17 @@ ROOTS = {
 SUBPACKAGES = sorted(p.name for p in ROOTS["mmaudit"].iterdir() if (p / "__init__.py").exists())
 
 # What each part of the core may import of the others, itself aside.
-FOUNDATION = {"errors", "seeds", "threads", "executor", "cluster", "measurement", "embeddings", "pairs"}
+FOUNDATION = {
+    "errors",
+    "seeds",
+    "threads",
+    "memory",
+    "executor",
+    "cluster",
+    "measurement",
+    "embeddings",
+    "pairs",
+}
 ALLOWED = {
     "world": FOUNDATION,
     "inference": FOUNDATION,

@@ -10,7 +10,7 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["RESOLUTION", "FloatArray", "as_matrix", "blocks", "centred", "named", "per_side"]
+__all__ = ["RESOLUTION", "FloatArray", "as_matrix", "blocks", "centred", "largest", "named", "per_side"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,7 +20,7 @@ encoded in another batch comes back this close."""
 
 
 def as_matrix(z: npt.ArrayLike) -> FloatArray:
-    """Return ``z`` as float64 of shape (items, width).
+    """Return ``z`` as float64 of shape (items, width), itself where it is that already.
 
     Raises :class:`InputError` unless it is a real matrix whose entries float32 can hold.
     """
@@ -29,10 +29,10 @@ def as_matrix(z: npt.ArrayLike) -> FloatArray:
         raise InputError(
             f"embeddings have shape {array.shape}, dtype {array.dtype}; expected a real matrix (items, width)"
         )
-    matrix = array.astype(np.float64)
-    within = np.abs(matrix) <= np.finfo(np.float32).max
-    if not within.all():
-        bad = int((~within).any(axis=1).sum())
+    matrix = array.astype(np.float64, copy=False)
+    most = float(np.finfo(np.float32).max)
+    if not largest(matrix) <= most:  # Nor is NaN.
+        bad = int((~(np.abs(matrix) <= most)).any(axis=1).sum())
         raise InputError(
             f"embeddings hold NaN, infinity or more than float32 can in {bad} rows; drop these items"
         )
@@ -48,10 +48,15 @@ def blocks(n: int, size: int) -> Iterator[slice]:
 
 def centred(z: FloatArray) -> FloatArray:
     """Return ``z`` (n, d) over its peak, less its mean row; exactly zero where rows differ by rounding."""
-    peak = np.abs(z).max(initial=0.0)
-    scaled = z / peak if peak > 0 else z
-    moved = scaled - scaled.mean(axis=0)
-    return moved if np.abs(moved).max(initial=0.0) > RESOLUTION else np.zeros_like(moved)
+    peak = largest(z)
+    moved = z / peak if peak > 0 else z.copy()
+    moved -= moved.mean(axis=0)
+    return moved if largest(moved) > RESOLUTION else np.zeros_like(moved)
+
+
+def largest(z: FloatArray) -> float:
+    """Return the largest magnitude in ``z``, 0 where it is empty."""
+    return float(max(z.max(initial=0.0), -z.min(initial=0.0)))
 
 
 def named(*parts: str) -> str:

@@ -72,8 +72,8 @@ def canonical_correlations(
                 )
         white_x, white_y = (_whitening(principal(side), ridge) for side in (fit_x, fit_y))
         left, _, right = np.linalg.svd((fit_x @ white_x).T @ (fit_y @ white_y), full_matrices=False)
-        a = _standardised(x[score] @ white_x @ left[:, :top])
-        b = _standardised(y[score] @ white_y @ right[:top].T)
+        a = _standardised(x[score] @ (white_x @ left[:, :top]))
+        b = _standardised(y[score] @ (white_y @ right[:top].T))
         correlations = (a * b).mean(axis=0)
         found.append(correlations)
         value += len(score) / n * float(correlations.mean())
@@ -173,19 +173,34 @@ def _ridge_whitened(directions: Principal, ridge: float) -> FloatArray:
     return whitened
 
 
-def _hsic(x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
+def _hsic(x: FloatArray, y: FloatArray, products: FloatArray) -> tuple[float, FloatArray]:
     """Return the unbiased HSIC of two centred matrices with linear kernels, and its influence (n,).
 
-    Song et al. 2012, eq. 5, in O(n·d²): kernels without their diagonals are never formed.
+    Song et al. 2012, eq. 5. ``products`` (n,) are the inner products of the rows of both kernels, diagonals
+    included; kernels without their diagonals are never formed.
     """
     n = len(x)
     self_x, self_y = (x**2).sum(axis=1), (y**2).sum(axis=1)
     sum_x = x @ x.sum(axis=0) - self_x
     sum_y = y @ y.sum(axis=0) - self_y
-    per_item = ((x @ (x.T @ y)) * y).sum(axis=1) - self_x * self_y
+    per_item = products - self_x * self_y
     total = per_item.sum() + sum_x.sum() * sum_y.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (sum_x @ sum_y)
     projected = per_item / (n - 1)
     return float(total / (n * (n - 3))), 2 * (projected - projected.mean())
+
+
+def _hsics(x: FloatArray, y: FloatArray) -> list[tuple[float, FloatArray]]:
+    """Return :func:`_hsic` of both matrices, of the first with itself and of the second with itself.
+
+    In O(n²·d) with more columns than rows, else in O(n·d²) and without a kernel.
+    """
+    pairs = (x, y), (x, x), (y, y)
+    if min(x.shape[1], y.shape[1]) > len(x):
+        k, m = x @ x.T, y @ y.T
+        products = [np.einsum("ij,ij->i", *kernels) for kernels in ((k, m), (k, k), (m, m))]
+    else:
+        products = [np.einsum("ij,ij->i", one @ (one.T @ other), other) for one, other in pairs]
+    return [_hsic(one, other, product) for (one, other), product in zip(pairs, products, strict=True)]
 
 
 def linear_cka(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
@@ -215,11 +230,7 @@ def debiased_cka(
     if n < 4:
         return inference.undefined(name, f"4 pairs are needed, got {n}", n, confidence=confidence)
     x, y = centred(x), centred(y)
-    (cross, cross_influence), (own_x, influence_x), (own_y, influence_y) = (
-        _hsic(x, y),
-        _hsic(x, x),
-        _hsic(y, y),
-    )
+    (cross, cross_influence), (own_x, influence_x), (own_y, influence_y) = _hsics(x, y)
     for own, z, side in zip((own_x, own_y), (x, y), sides, strict=True):
         if own <= RESOLUTION * float((z**2).sum(axis=1).mean()) ** 2:
             return inference.undefined(

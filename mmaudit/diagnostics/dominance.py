@@ -19,17 +19,22 @@ _VANISHED = 1e-12
 """Gradients below this, relative to the rows, are rounding of terms that cancel."""
 
 
-def _turning(x: FloatArray, y: FloatArray, temperature: float, block: int) -> tuple[float, FloatArray]:
+def _turning(
+    x: FloatArray,
+    y: FloatArray,
+    log_rows: FloatArray,
+    log_columns: FloatArray,
+    temperature: float,
+    block: int,
+) -> tuple[float, FloatArray]:
     """Return A = Σ_i ‖P⊥ (D y)_i‖² over the anchors ``x`` and ∂A/∂w_m (n,), w_m the weight of pair m.
 
-    Pair m enters as an anchor, and as a candidate in the softmax of every other anchor: both are counted.
+    ``log_rows`` and ``log_columns`` (n,) are of :func:`~mmaudit.diagnostics._softmax.log_normalisers`. Pair m
+    enters as an anchor, and as a candidate in the softmax of every other anchor: both are counted.
     """
     n = len(x)
-    log_rows, log_columns = log_normalisers(x, y, temperature, block)
     axis = unit_rows(x)
-    turn = np.empty_like(x)
-    anchor_rows, anchor_columns = np.zeros_like(y), np.zeros_like(y)
-    expected = np.zeros(n)
+    as_anchor, as_candidate, column_pull = np.empty(n), np.zeros(n), np.zeros(n)
     for rows in blocks(n, block):
         logits = x[rows] @ y.T / temperature
         by_row = np.exp(logits - log_rows[rows, None])
@@ -37,13 +42,11 @@ def _turning(x: FloatArray, y: FloatArray, temperature: float, block: int) -> tu
         centre = by_row @ y
         pull = 0.5 * (centre + by_column @ y) - y[rows]
         pull -= (pull * axis[rows]).sum(axis=1, keepdims=True) * axis[rows]
-        turn[rows] = pull
-        anchor_rows += by_row.T @ pull
-        anchor_columns += by_column.T @ pull
-        expected += (pull * centre).sum(axis=1) @ by_row
-    as_anchor = (turn**2).sum(axis=1)
-    column_pull = (y * anchor_columns).sum(axis=1)
-    as_candidate = (y * anchor_rows).sum(axis=1) - expected + column_pull
+        as_anchor[rows] = (pull**2).sum(axis=1)
+        towards = pull @ y.T
+        as_candidate += np.einsum("ij,ij->j", by_row, towards) - (pull * centre).sum(axis=1) @ by_row
+        column_pull += np.einsum("ij,ij->j", by_column, towards)
+    as_candidate += column_pull
     for rows in blocks(n, block):
         if n > block:  # Else it is still at hand.
             by_column = np.exp(x[rows] @ y.T / temperature - log_columns)
@@ -71,7 +74,11 @@ def embedding_gradient_ratio(
     if n < 2:
         return inference.undefined(name, f"two pairs are needed, got {n}", n, confidence=confidence)
     x, y = embeddings.scored
-    sides = (_turning(x, y, temperature, block), _turning(y, x, temperature, block))
+    rows, columns = log_normalisers(x, y, temperature, block)
+    sides = (
+        _turning(x, y, rows, columns, temperature, block),
+        _turning(y, x, columns, rows, temperature, block),
+    )
     for (total, _), modality, other in zip(sides, embeddings.modalities, (y, x), strict=True):
         if total <= _VANISHED**2 * float((other**2).sum()):
             return inference.undefined(

@@ -23,6 +23,8 @@ IDLE = 0.05
 """Share of idle directions that is let pass: where there are about as many items as dimensions, the last few
 singular values of any embedding come close to zero."""
 ITEMS = 2000
+FEW = 16
+"""Directions by which items are told apart before they are compared along all."""
 SMOOTHING = 4.4
 """Width of the error that margins are smoothed with, in SD of their own change at one item. It shrinks with
 n^-1/3, as the best one for a share does (Azzalini 1981). Chosen on draws of ``benchmarks/field_limits.py``
@@ -60,9 +62,10 @@ def idle_dimensions(
         return inference.undefined(
             "idle_dimensions", "no item to measure", confidence=confidence, unit="share"
         )
-    rows = np.sort(inference.drawn_order("idle dimensions", embeddings.x, embeddings.y)[:ITEMS])
-    part = embeddings.take(rows)
-    group = group_codes(groups, len(embeddings))[rows]
+    part, group = embeddings, group_codes(groups, len(embeddings))
+    if len(embeddings) > ITEMS:
+        rows = np.sort(inference.drawn_order("idle dimensions", embeddings.x, embeddings.y)[:ITEMS])
+        part, group = embeddings.take(rows), group[rows]
     most = len(np.unique(group))
     units = [unit_rows(z) for z in part.scored]
     if directions is None or len(part) < len(embeddings):
@@ -142,7 +145,7 @@ def _use(units: FloatArray, directions: Principal, groups: int) -> _Use:
     possible = min(groups - 1, units.shape[1])
     if live < (1 - IDLE) * possible:
         # Copies only lower what is possible, and looking for them costs the square of the items.
-        possible = min(possible, _distinct(units) - 1)
+        possible = min(possible, _distinct(units, directions) - 1)
     return _Use(directions, live, possible)
 
 
@@ -201,7 +204,15 @@ def _smoothed(
     return hits[0], hits[1], interactions
 
 
-def _distinct(units: FloatArray) -> int:
+def _distinct(units: FloatArray, directions: Principal) -> int:
     """Return how many rows are no copy of an earlier one: a picture with five captions is one item."""
+    # Copies are no farther apart along a few directions than along all, and these tell nearly all others.
+    few = directions.scores[:, :FEW]
+    squares = (few**2).sum(axis=1)
+    apart = squares[:, None] + squares - 2 * (few @ few.T)
+    np.fill_diagonal(apart, np.inf)
+    # Cosines above 1 - RESOLUTION are squared distances below twice that, and rounding is far less.
+    if not (apart < 3 * RESOLUTION).any():
+        return len(units)
     near = units @ units.T > 1 - RESOLUTION
     return int(np.count_nonzero(~np.any(np.tril(near, -1), axis=1)))

@@ -30,10 +30,9 @@ def slice_discrimination(
     """
     won = 1 - ranks.mean_percentile
     return [
-        inference.bounded_mean(
+        inference.mean_share(
             f"slice_discrimination ({name})",
             won[rows],
-            (0.0, 1.0),
             clusters=ranks.groups[rows],
             confidence=confidence,
             unit="probability",

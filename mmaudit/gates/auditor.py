@@ -1,6 +1,7 @@
 """Runs the catalogue against one subject and one set of pairs."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mmaudit.gates.outcome import Control, Dose, Limit, Outcome, Verdict
 from mmaudit.gates.store import Store
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
+from mmaudit.memory import keep_freed
 from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
 from mmaudit.settings import Settings
@@ -60,6 +62,7 @@ class Auditor:
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
+        keep_freed()
         self.settings = settings or Settings()
         folder, before = self.settings.cache, self.settings.checkpoint_before
         named = None if pairs is None else pairs.modalities
@@ -93,12 +96,12 @@ class Auditor:
         """The audited embeddings; raises what the encoders raise."""
         return self.material.case(()).embeddings
 
-    @property
+    @functools.cached_property
     def checks(self) -> tuple[Check, ...]:
         """The checks of the profile, in the catalogue's order."""
         return tuple(c for c in CHECKS if self.settings.profile in c.profiles)
 
-    @property
+    @functools.cached_property
     def family(self) -> int:
         """How many gates the catalogue sets for this subject: the family p-values are adjusted for."""
         return sum(self.limit(check) is not None for check in self.checks)

@@ -177,14 +177,46 @@ def bounded_mean(
     if v.min() < low or v.max() > high:
         raise InputError(f"{name}: values lie in [{v.min():g}, {v.max():g}], outside [{low:g}, {high:g}]")
     value = _average(v)
+    units, _, variance = _with_pseudo_items(v, value, bounds, clusters)
+    labels["method"] = labels.get("method") or "mean, adjusted Wald (two pseudo-items), Student t"
+    return student(name, value, math.sqrt(variance + shared), units + 1, len(v), **labels)
+
+
+def _with_pseudo_items(
+    v: FloatArray, value: float, bounds: tuple[float, float], clusters: npt.ArrayLike | None
+) -> tuple[int, float, float]:
+    """Return the number of clusters of ``v``, the mean and its variance after one more at each bound."""
+    low, high = bounds
     totals = cluster_totals(v - value, clusters)
     units = len(totals)
     shifted = (units * value + (low + high)) / (units + 2)
     pseudo = (units * (value - shifted) ** 2, (low - shifted) ** 2, (high - shifted) ** 2)
     squares = math.fsum((*((totals * units / len(v)) ** 2), *pseudo))
-    labels["method"] = labels.get("method") or "mean, adjusted Wald (two pseudo-items), Student t"
-    se = math.sqrt(squares / (units + 2) ** 2 + shared)
-    return student(name, value, se, units + 1, len(v), **labels)
+    return units, shifted, squares / (units + 2) ** 2
+
+
+def mean_share(
+    name: str, shares: npt.ArrayLike, *, clusters: npt.ArrayLike | None = None, **labels: Unpack[Labels]
+) -> Measurement:
+    """Return the mean of ``shares`` (n,) in [0, 1] with a score interval, which does not leave [0, 1].
+
+    Wilson's (1927) over as many trials as have the variance that :func:`bounded_mean` estimates; ``df`` holds
+    their number. It is n where every share is 0 or 1, as for :func:`proportion`, and more where shares differ
+    by less, such as percentiles of good ranks.
+    """
+    v = _column(shares)
+    if len(v) == 0:
+        return undefined(name, "no item to measure", 0, **labels)
+    if (gone := _not_finite(v)) is not None:
+        return undefined(name, gone, len(v), **labels)
+    if v.min() < 0 or v.max() > 1:
+        raise InputError(f"{name}: shares lie in [{v.min():g}, {v.max():g}], outside [0, 1]")
+    value = _average(v)
+    _, shifted, variance = _with_pseudo_items(v, value, (0.0, 1.0), clusters)
+    # The pseudo-items are trials too, and the score interval counts without them.
+    trials = max(1.0, shifted * (1 - shifted) / variance - 2)
+    method = f"Wilson score interval, {trials:.4g} effective trials"
+    return _build(name, value, len(v), "wilson", method, labels, df=trials)
 
 
 def paired_difference(

@@ -205,3 +205,21 @@ def test_no_item_has_nothing_to_measure_and_two_thousand_are_enough():
     x, y = sides(2050, 6)
     assert idle_dimensions(embeddings(x, y)).n == 2000
     assert idle_dimensions(embeddings(x[:1999], y[:1999])).n == 1999
+
+
+@pytest.mark.parametrize("further", [0.5e-6, 2e-6, 1e-3])
+@pytest.mark.parametrize("width", [3, 60])
+def test_copies_are_told_from_items_that_are_alike_along_the_first_directions(width, further):
+    """Half of the items are another one, turned by a cosine of 1 - ``further`` along one direction each."""
+    z = generator(3, "copies", width).standard_normal((80, width)) * np.linspace(1, 0.3, width)
+    other = unit_rows(z)
+    across = np.roll(other, 1, axis=0)
+    across -= (across * other).sum(axis=1, keepdims=True) * other
+    cosine = 1 - further
+    turned = cosine * other + np.sqrt(1 - cosine**2) * unit_rows(across)
+    rows = unit_rows(np.vstack([other, turned, np.zeros((2, width))]))
+    dense = rows @ rows.T > 1 - 1e-6
+    expected = sum(not dense[i, :i].any() for i in range(len(rows)))
+    assert (expected == 162) == (further > 1e-6)
+    assert idle._distinct(rows, principal(rows)) == expected
+    assert idle._distinct(rows[:80], principal(rows[:80])) == 80

@@ -3,6 +3,7 @@ import pytest
 
 from mmaudit.diagnostics import near_duplicates, ranks, slice_discrimination, slice_spread, split_overlap
 from mmaudit.embeddings import Embeddings
+from mmaudit.inference import mean_share
 from mmaudit.seeds import generator
 
 
@@ -132,6 +133,12 @@ def test_a_slice_is_measured_against_all_candidates_and_says_so():
     assert (m.n, m.null, m.direction) == (40, 0.5, "higher is better")
 
 
+def test_a_slice_that_is_matched_well_is_not_discriminated_with_more_than_certainty():
+    x, y = sides(n=200, noise=0.8)
+    (m,) = slice_discrimination(ranks(Embeddings(x, y)), {"some": np.arange(200) < 60})
+    assert 0.9 < m.low < m.value < m.high < 1
+
+
 def test_no_spread_at_all_is_said_of_each_modality():
     same = np.ones((40, 4), dtype=np.float32)
     inside = {"most": np.arange(40) < 35, "all": np.arange(40) < 40}
@@ -194,7 +201,9 @@ def test_groups_make_the_least_of_a_slice():
         assert len(found) == there
         assert len(slice_spread(Embeddings(x, y), {"some": np.arange(120) < inside}, groups)) == 2 * there
     (m,) = found
-    assert (m.n, m.df, m.unit) == (60, 31, "probability")
+    assert (m.n, m.unit) == (60, "probability")
+    of_meanings = mean_share("", 1 - ranked.mean_percentile[:60], clusters=groups[:60])
+    assert (m.low, m.high) == (of_meanings.low, of_meanings.high)
     one_group = ranks(Embeddings(x, y), np.zeros(120))
     assert slice_discrimination(one_group, {"all": np.ones(120, bool)}) == []
 

@@ -20,6 +20,7 @@ def measurements(values):
         inference.proportion("p", values),
         inference.mean("m", values),
         inference.bounded_mean("b", values, (0, 1)),
+        inference.mean_share("s", values),
         inference.exact("e", values[0], len(values)),
     ]
 

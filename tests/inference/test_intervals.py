@@ -111,6 +111,7 @@ def test_no_constructor_depends_on_the_order_of_items(rows, random):
                 inference.mean("m", values, clusters=clusters),
                 inference.proportion("p", values, clusters=clusters),
                 inference.bounded_mean("b", values, (0, 1), clusters=clusters),
+                inference.mean_share("s", values, clusters=clusters),
             )
         )
     assert results[0] == results[1]
@@ -185,6 +186,7 @@ def test_what_is_not_finite_comes_out_as_undefined_with_a_reason(bad):
         inference.linearized("m", 1.0, [1.0, bad]),
         inference.linearized("m", bad, [1.0, 2.0]),
         inference.bounded_mean("m", [bad, 1.0], (0, 1)),
+        inference.mean_share("m", [bad, 1.0]),
         inference.proportion("m", [bad, 1.0]),
         inference.paired_difference("m", [bad, 1.0], [0.0, 0.0]),
         inference.exact("m", bad, 3),
@@ -199,6 +201,7 @@ def test_too_few_items_for_a_standard_error(values):
     assert inference.mean("m", values).value is None
     assert inference.proportion("p", []).value is None
     assert inference.bounded_mean("b", [], (0, 1)).value is None
+    assert inference.mean_share("s", []).value is None
     one = inference.proportion("p", [1.0])
     assert (one.value, one.high) == (1.0, 1.0)
     assert one.low < 0.3
@@ -231,12 +234,14 @@ def test_restating_equals_measuring_at_that_confidence(hits, first, second):
     table = [
         inference.proportion("p", hits, confidence=first),
         inference.bounded_mean("b", hits, (0, 1), confidence=first),
+        inference.mean_share("s", hits, confidence=first),
         inference.exact("e", hits[0], 1, confidence=first),
         inference.undefined("u", "why", confidence=first),
     ]
     direct = [
         inference.proportion("p", hits, confidence=second),
         inference.bounded_mean("b", hits, (0, 1), confidence=second),
+        inference.mean_share("s", hits, confidence=second),
         inference.exact("e", hits[0], 1, confidence=second),
         inference.undefined("u", "why", confidence=second),
     ]
@@ -316,6 +321,10 @@ CONSTRUCTORS = {
         lambda **k: inference.bounded_mean("m", VALUES, (0, 1), **k),
         "mean, adjusted Wald (two pseudo-items), Student t",
     ),
+    "mean share": (
+        lambda **k: inference.mean_share("m", VALUES > 0.5, **k),
+        "Wilson score interval, 5 effective trials",
+    ),
     "paired difference": (
         lambda **k: inference.paired_difference("m", VALUES, VALUES[::-1], **k),
         "paired difference, Bonett-Price adjusted Wald",
@@ -370,6 +379,39 @@ def test_a_bounded_mean_is_that_of_two_more_items():
     grouped = inference.bounded_mean("b", np.repeat(VALUES, 3), (0, 1), clusters=np.repeat(range(5), 3))
     alone = inference.bounded_mean("b", VALUES, (0, 1))
     assert (grouped.se, grouped.df, grouped.n) == (pytest.approx(alone.se, rel=1e-12), 6, 15)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0.5, 0.9999))
+@settings(deadline=None, max_examples=100)
+def test_a_mean_share_has_an_interval_inside_its_range_that_never_closes(shares, confidence):
+    m = inference.mean_share("s", shares, confidence=confidence)
+    assert 0 <= m.low <= m.value <= m.high <= 1
+    assert m.low < m.high
+    mirrored = inference.mean_share("s", [1 - share for share in shares], confidence=confidence)
+    assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((m.low, m.high), abs=1e-9)
+
+
+def test_a_mean_share_of_hits_is_a_proportion_and_of_many_shares_as_wide_as_a_bounded_mean():
+    hits = np.arange(40) < 31
+    m, whole = inference.mean_share("s", hits), inference.proportion("s", hits)
+    assert (m.low, m.high, m.df) == pytest.approx((whole.low, whole.high, 40.0))
+    shares = generator(3, "shares").beta(6, 3, size=4000)
+    m, bounded = inference.mean_share("s", shares), inference.bounded_mean("s", shares, (0, 1))
+    assert (m.low, m.high) == pytest.approx((bounded.low, bounded.high), abs=2e-5)
+    grouped = inference.mean_share("s", np.repeat(hits, 3), clusters=np.repeat(range(40), 3))
+    assert (grouped.df, grouped.n) == (pytest.approx(40), 120)
+    with pytest.raises(InputError, match=r"shares lie in \[0, 2\], outside \[0, 1\]"):
+        inference.mean_share("s", [0.0, 2.0])
+
+
+@pytest.mark.parametrize("n", [30, 200])
+def test_the_interval_of_a_mean_share_covers_near_its_end(n):
+    """Percentiles of good ranks: nearly all first, a few anywhere."""
+    rng = generator(n, "shares near one")
+    drawn = np.where(rng.random((1000, n)) < 0.03, rng.random((1000, n)), 1.0)
+    found = [inference.mean_share("s", shares) for shares in drawn]
+    assert np.mean([m.low <= 1 - 0.03 / 2 <= m.high for m in found]) >= 0.93
+    assert max(inference.bounded_mean("s", shares, (0, 1)).high for shares in drawn) > 1
 
 
 def test_values_at_their_bounds_are_inside_them():
