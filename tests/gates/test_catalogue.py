@@ -338,6 +338,18 @@ def test_what_a_gate_passes_on_cannot_be_changed_by_who_reads_it():
                 assert thing.__dataclass_params__.frozen, thing
 
 
+def test_mispairing_is_asked_of_ranks_that_trusted_pairs_teach():
+    case = pairs_of(n=400, noise=2.0, width=4)
+    trusted = np.arange(400) < 200
+    measured = {}
+    for known in (None, trusted):
+        asked = dataclasses.replace(case, trusted=known)
+        taught = asked.ranks if known is None else d.cross_fitted_ranks(case.embeddings, known)
+        (measured[known is None],) = check_named("mispairing_rate").measure(asked)
+        assert measured[known is None] == d.mispairing_rate(taught, known)
+    assert measured[False] != d.mispairing_rate(case.ranks, trusted)
+
+
 @pytest.mark.parametrize("k", [1, 5, 10])
 def test_a_check_of_recall_measures_the_depth_in_its_name(k):
     case = pairs_of(n=60, noise=2.0)
