@@ -37,7 +37,7 @@ POPULATIONS = ("even", "power law", "collapsed", "cone", "clusters")
 WIDTHS = (64, 512)
 ITEMS = {100: 1, 400: 2, 1200: 5}
 """How many items, and by what the redraws are divided."""
-QUANTITIES = ("effective rank", "RankMe", "rank asymmetry", "α-ReQ")
+QUANTITIES = ("effective rank", "RankMe", "rank asymmetry")
 
 
 def draw(population: str, rng: np.random.Generator, n: int, width: int) -> Embeddings:
@@ -65,13 +65,9 @@ def statistics(e: Embeddings) -> Callable[[IntArray], list[float]]:
     centred, x, y = spectra(e.scored[0], True), *(spectra(z, False) for z in e.scored)
 
     def of(rows: IntArray) -> list[float]:
-        variances = centred(rows)
-        effective, alpha = (
-            geometry.exp_entropy(variances, 0.0),
-            float(geometry.decays(variances[None, ::-1])[0]),
-        )
+        effective = geometry.exp_entropy(centred(rows), 0.0)
         rank_x, rank_y = (geometry.exp_entropy(np.sqrt(side(rows)), 1e-7) for side in (x, y))
-        return [effective, rank_x, math.log(rank_x / rank_y), alpha]
+        return [effective, rank_x, math.log(rank_x / rank_y)]
 
     return of
 
@@ -114,8 +110,7 @@ def report(population: str, width: int, n: int, redraws: int, seed: int) -> None
         axis=0,
     )
     one = [
-        [diagnostic(e.scored[0]) for diagnostic in (geometry.effective_rank, geometry.rankme)]
-        + [geometry.rank_asymmetry(e), geometry.alpha_req(e.scored[0])]
+        [geometry.effective_rank(e.scored[0]), geometry.rankme(e.scored[0]), geometry.rank_asymmetry(e)]
         for e in samples
     ]
     groups = [by_groups(e) for e in samples]

@@ -37,7 +37,7 @@ ALLOWED = {
     "gates": FOUNDATION
     | {"settings", "data", "interventions", "inference", "diagnostics", "world", "subjects", "failures"},
     "evidence": {"errors", "measurement", "mmaudit"},
-    "report": {"errors", "measurement", "embeddings", "gates", "diagnostics", "suites"},
+    "report": {"errors", "measurement", "embeddings", "threads", "gates", "diagnostics", "suites"},
     "strategies": FOUNDATION | {"interventions", "world", "failures"},
     "suites": FOUNDATION | {"settings", "inference", "diagnostics", "world", "aligner", "subjects", "gates"},
     "scale": FOUNDATION | {"settings", "inference", "diagnostics", "subjects", "gates"},

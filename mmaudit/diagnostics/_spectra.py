@@ -11,17 +11,16 @@ from mmaudit.diagnostics import _arrays
 from mmaudit.diagnostics._arrays import FloatArray
 from mmaudit.threads import one_blas_thread
 
-__all__ = ["ROUNDING", "Once", "Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
+__all__ = ["Spectra", "decomposed", "few_axes", "moment_of", "remembered", "spectra"]
 
 IntArray = npt.NDArray[np.int64]
 Spectra = Callable[[IntArray], FloatArray]
-Once = Callable[[Hashable, Callable[[], FloatArray]], FloatArray]
 
 _FEW = 0.8
 """Items that span less than this share of the dimensions they could are turned into these: a Cholesky
 decomposition more, and smaller ones of eigenvalues."""
 
-ROUNDING = 64 * float(np.finfo(np.float64).eps)
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
 """Eigenvalues below this share of their sum cannot be told from zero."""
 
 _REMEMBERED = 64
@@ -29,7 +28,7 @@ _REMEMBERED = 64
 severity of a damage to one modality alone, of the other one."""
 
 
-def remembered(z: FloatArray) -> Once:
+def remembered(z: FloatArray) -> Callable[[Hashable, Callable[[], FloatArray]], FloatArray]:
     """Return ``once(key, work)``: what ``work`` finds of ``z``, once for the same content and ``key``.
 
     To know that the content is the same is not worth its while for a single decomposition. Everything is
@@ -65,7 +64,7 @@ def spectra(z: FloatArray, centred: bool) -> Spectra:
     n, d = z.shape
     scaled = _scaled(z, centred)
     moment = moment_of(scaled)
-    negligible = ROUNDING * np.trace(moment) / n
+    negligible = _ROUNDING * np.trace(moment) / n
     if (few := few_axes(scaled, moment)) is not None:
         scaled, moment = few, few.T @ few
     of_all = np.linalg.eigvalsh(moment / n)[::-1]
@@ -106,7 +105,7 @@ def decomposed(z: FloatArray, centred: bool) -> tuple[FloatArray, FloatArray]:
     n, d = z.shape
     scaled = _scaled(z, centred)
     moment = moment_of(scaled)
-    least = ROUNDING * np.trace(moment)
+    least = _ROUNDING * np.trace(moment)
     by_axis = d <= n
     if (few := few_axes(scaled, moment)) is not None:
         scaled, moment, by_axis = few, few.T @ few, True
@@ -143,7 +142,7 @@ def few_axes(rows: FloatArray, moment: FloatArray) -> FloatArray | None:
     size = len(moment)
     if size == 0:
         return None
-    packed, pivots, r, _ = dpstrf(moment, lower=1, tol=ROUNDING * np.trace(moment) / size)
+    packed, pivots, r, _ = dpstrf(moment, lower=1, tol=_ROUNDING * np.trace(moment) / size)
     if r >= _FEW * size:
         return None
     factor = np.empty((size, r))

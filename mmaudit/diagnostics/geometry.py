@@ -7,8 +7,8 @@ rows stay zero. Intervals describe redraws of the same number of items: a rank o
 of infinitely many. Those of means and of pairs of items follow from closed-form influence functions (the
 infinitesimal jackknife, Efron 1982). Those of ranks come from the delete-one jackknife, over all items and
 from one decomposition (``_deletion.py``): with as many dimensions as items an item's influence is not
-infinitesimal, and linearising makes the error of RankMe six times too small (300 items, 600 dimensions). So
-does that of :func:`alpha_req`, for which eigenvalues count by their rank (``_secular.py``). Malformed
+infinitesimal, and linearising makes the error of RankMe six times too small (300 items, 600 dimensions). That
+of :func:`alpha_req`, for which eigenvalues count by their rank, is from a delete-a-group jackknife. Malformed
 matrices raise :class:`InputError`.
 """
 
@@ -22,8 +22,7 @@ import numpy.typing as npt
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, as_matrix, blocks, named
 from mmaudit.diagnostics._deletion import entropy_changes
-from mmaudit.diagnostics._secular import eigenvalues_without
-from mmaudit.diagnostics._spectra import Once, decomposed, remembered, spectra
+from mmaudit.diagnostics._spectra import decomposed, remembered, spectra
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 
@@ -53,8 +52,8 @@ RankKind = Literal["rankme", "centred_rankme", "effective_rank"]
 _NORM_ROUNDING = 1e-3
 """Unit rows rounded to half precision (relative step 1e-3 in float16) differ in norm by less than this."""
 
-_SHARED = 2**18
-"""Entries of a matrix whose decomposition is remembered, as it takes no more than 2 MiB."""
+_GROUPS = 10
+"""Groups that the error of alpha_req is taken from, each a decomposition of nearly the whole matrix."""
 
 _RANKME_EPSILON = 1e-7
 RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
@@ -67,11 +66,10 @@ RANKS: dict[RankKind, tuple[bool, float, float, str]] = {
 
 def _rank(z: FloatArray, kind: RankKind) -> tuple[float, FloatArray]:
     """Return exp of the entropy of the spectrum's shares, 0 if it is zero, and the same without each item."""
-    once = remembered(z)
 
     def work() -> FloatArray:
         centred, power, epsilon, _ = RANKS[kind]
-        values, squares = _centred(z, once) if centred else decomposed(z, False)
+        values, squares = decomposed(z, centred)
         if not len(values):
             return np.zeros(1 + len(z))
         padded = np.zeros(min(z.shape))
@@ -80,16 +78,8 @@ def _rank(z: FloatArray, kind: RankKind) -> tuple[float, FloatArray]:
         # What ε adds is the same to a millionth of itself, with an item or without.
         return np.append(value, value * np.exp(entropy_changes(values, squares, centred, power)))
 
-    found = once(kind, work)
+    found = remembered(z)(kind, work)
     return float(found[0]), found[1:]
-
-
-def _centred(z: FloatArray, once: Once) -> tuple[FloatArray, FloatArray]:
-    """Return what ``z`` less its mean row is decomposed into, once for all who ask, unless it is large."""
-    if z.size > _SHARED:
-        return decomposed(z, True)
-    found = once("decomposed", lambda: np.vstack(decomposed(z, True)))
-    return found[0], found[1:]
 
 
 def exp_entropy(weights: FloatArray, epsilon: float) -> float:
@@ -221,53 +211,39 @@ def spectrum(z: npt.ArrayLike, *, centred: bool = True) -> FloatArray:
 def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
     """α-ReQ: the decay α of λ_k ∝ k^−α, by least squares of log λ_k on log k (Agrawal et al. 2022).
 
-    All positive eigenvalues of the centred covariance enter. Blind to the cone. Undefined below three.
+    All positive eigenvalues of the centred covariance enter. Blind to the cone. Undefined below three. The
+    interval is a jackknife over ten groups of items.
     """
     name = named("alpha_req", modality)
     matrix = as_matrix(z)
     n = len(matrix)
-    positive, value, without = _decay_without(matrix) if matrix.size else (0, 0.0, np.zeros(0))
+    # An empty matrix has no row too, of which the spectrum is empty.
+    spectra_of = spectra(matrix, True) if matrix.size else lambda rows: np.zeros(0)
+    positive = np.count_nonzero(spectra_of(np.arange(n)))
     if positive < 3:
         return inference.undefined(
             name, f"a power law needs 3 positive eigenvalues, got {positive}", n, confidence=confidence
         )
-    return inference.delete_one(
+
+    def decay(rows: IntArray) -> float:
+        values = spectra_of(rows)
+        log_values = np.log(values[values > 0])
+        if len(log_values) < 3:
+            return math.nan
+        log_k = np.log(np.arange(1, len(log_values) + 1))
+        log_k -= log_k.mean()
+        return -float(log_k @ log_values / (log_k @ log_k))
+
+    return inference.jackknife(
         name,
-        value,
-        without,
+        decay,
+        inference.canonical_order(matrix),
         confidence=confidence,
         unit="exponent",
         direction="descriptive",
-        method=f"slope of {positive} log eigenvalues on log rank, delete-one jackknife",
+        groups=_GROUPS,
+        method=f"slope of {positive} log eigenvalues on log rank, jackknife over {_GROUPS} groups",
     )
-
-
-def _decay_without(z: FloatArray) -> tuple[int, float, FloatArray]:
-    """Return how many eigenvalues are positive, their decay, and that without each item, if three are."""
-    once = remembered(z)
-
-    def work() -> FloatArray:
-        values, squares = _centred(z, once)
-        if len(values) < 3:
-            return np.array([len(values), math.nan])
-        left = [decays(part) for _, part in eigenvalues_without(values, squares, True)]
-        return np.concatenate([[len(values)], decays(values[None]), *left])
-
-    found = once("alpha_req", work)
-    return int(found[0]), float(found[1]), found[2:]
-
-
-def decays(values: FloatArray) -> FloatArray:
-    """Return the decay of each spectrum (k, r), ascending from its zeros; NaN of fewer than 3 others."""
-    zeros = np.count_nonzero(values == 0, axis=1)
-    found = np.full(len(values), math.nan)
-    for many in np.unique(zeros):
-        logs = np.log(values[zeros == many, many:])
-        if logs.shape[1] >= 3:
-            log_k = np.log(np.arange(logs.shape[1], 0, -1))
-            log_k -= log_k.mean()
-            found[zeros == many] = -(logs @ log_k) / (log_k @ log_k)
-    return found
 
 
 def _zero_row_notes(units: FloatArray) -> tuple[str, ...]:

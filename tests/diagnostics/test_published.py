@@ -34,7 +34,7 @@ SIDE = {
     "centred_rankme": (d.centred_rankme, DIMENSIONS),
     "effective_rank": (d.effective_rank, DIMENSIONS),
     "rank_share": (d.rank_share, (None, "share", "higher is better", N, N - 1)),
-    "alpha_req": (d.alpha_req, (None, "exponent", "descriptive", N, N - 1)),
+    "alpha_req": (d.alpha_req, (None, "exponent", "descriptive", N, 9)),
     "mean_cosine": (d.mean_cosine, (None, "cosine", "lower is better", N, N - 1)),
     "separation": (d.separation, (0.0, "cosine distance", "higher is better", N, N - 1)),
     "distinct_share": (d.distinct_share, (None, "share", "higher is better", N, N)),
