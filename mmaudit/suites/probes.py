@@ -1,6 +1,7 @@
 """The probes of the chapter, and those that replace the ones that cannot see: one condition, in numbers."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 
@@ -39,7 +40,7 @@ class Sample:
     twins: Embeddings
     training: Training | None
 
-    @property
+    @functools.cached_property
     def ranks(self) -> d.Ranks:
         """The ranks of every pair, relevance groups left out."""
         return d.ranks(self.embeddings, self.groups)
