@@ -13,7 +13,6 @@ relevance group, twins of one item), clusters are. Variances are then taken betw
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict
@@ -411,6 +410,12 @@ def cluster_totals(values: FloatArray, clusters: npt.ArrayLike | None) -> FloatA
     starts = np.flatnonzero(np.diff(labels[order])) + 1
     if len(starts) + 1 == len(values):
         return values[order]
+    sorted_, cuts = values[order], np.concatenate([[0], starts, [len(values)]])
+    # One addition is exactly rounded; adding zero makes -0.0 what it is as a sum.
+    totals: FloatArray = np.add.reduceat(sorted_, cuts[:-1]) + 0.0
+    more = np.flatnonzero(np.diff(cuts) > 2)
     # Of a list, as slices of an array cost more than their sums.
-    flat, cuts = values[order].tolist(), [0, *starts.tolist(), len(values)]
-    return np.array([math.fsum(flat[first:last]) for first, last in itertools.pairwise(cuts)])
+    flat = sorted_.tolist()
+    for i, first, last in zip(more.tolist(), cuts[more].tolist(), cuts[more + 1].tolist(), strict=True):
+        totals[i] = math.fsum(flat[first:last])
+    return totals
