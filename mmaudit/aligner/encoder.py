@@ -1,6 +1,8 @@
 """A two-layer perceptron on the unit sphere, forwards and backwards, over one flat parameter vector."""
 
 import dataclasses
+import functools
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -63,19 +65,21 @@ class Encoder:
         """The shapes of the four tensors."""
         return (self.inputs, self.hidden), (self.hidden,), (self.hidden, self.width), (self.width,)
 
+    @functools.cached_property
+    def _ends(self) -> tuple[int, ...]:
+        """Where each of the four tensors ends in the flat vector."""
+        return tuple(itertools.accumulate(map(math.prod, self.shapes)))
+
     @property
     def size(self) -> int:
         """The number of parameters."""
-        return sum(math.prod(shape) for shape in self.shapes)
+        return self._ends[-1]
 
     def split(self, flat: Array) -> Weights:
         """Return the four tensors as views into ``flat`` (size,)."""
-        tensors, start = [], 0
-        for shape in self.shapes:
-            stop = start + math.prod(shape)
-            tensors.append(flat[start:stop].reshape(shape))
-            start = stop
-        return Weights(*tensors)
+        a, b, c, d = self._ends
+        w1, w2 = flat[:a].reshape(-1, self.hidden), flat[b:c].reshape(-1, self.width)
+        return Weights(w1, flat[a:b], w2, flat[c:d])
 
     def initial(self, rng: np.random.Generator, gain: float) -> npt.NDArray[np.float32]:
         """Return fresh float32 parameters: normal weights of SD gain·√(2/fan-in) (He 2015), no bias."""
@@ -85,11 +89,13 @@ class Encoder:
             tensor[...] = rng.standard_normal(tensor.shape) * (gain * math.sqrt(2 / len(tensor)))
         return flat
 
+    @functools.cached_property
     def decayed(self) -> npt.NDArray[np.float32]:
-        """Return a flat vector, 1 where weight decay applies (weights) and 0 where it does not (biases)."""
+        """A flat vector, 1 where weight decay applies (weights) and 0 where it does not (biases)."""
         flat = np.ones(self.size, dtype=np.float32)
         weights = self.split(flat)
         weights.b1[...] = weights.b2[...] = 0
+        flat.setflags(write=False)
         return flat
 
     def forward(self, flat: Array, inputs: Array) -> Activations:

@@ -18,6 +18,9 @@ __all__ = ["MODALITIES", "EncoderState", "TrainedAligner", "input_matrix"]
 MODALITIES = ("image", "text")
 """The names of side ``x`` and side ``y``."""
 
+_ROWS = 400
+"""Rows embedded at a time: what the layers make of so many stays in the cache, and takes no new memory."""
+
 
 def input_matrix(name: str, values: npt.ArrayLike, width: int | None = None) -> npt.NDArray[np.float32]:
     """Return ``values`` as a finite float32 matrix (n ≥ 1, width), or raise :class:`InputError`."""
@@ -64,10 +67,14 @@ class EncoderState:
         The work is done in float64 and rounded at the end, so that no result depends on how the inputs are
         cut into batches.
         """
-        theta, matrix = self.theta.astype(np.float64), inputs.astype(np.float64)
+        theta = self.theta.astype(np.float64)
+        embedded = np.empty((len(inputs), self.encoder.width), dtype=np.float32)
         with one_blas_thread():
-            z = self.encoder.forward(theta, matrix).raw
-        return (z if raw else unit_rows(z)).astype(np.float32)
+            for start in range(0, len(inputs), _ROWS):
+                rows = slice(start, start + _ROWS)
+                z = self.encoder.forward(theta, inputs[rows].astype(np.float64)).raw
+                embedded[rows] = z if raw else unit_rows(z)
+        return embedded
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -163,7 +163,7 @@ def _step(
             betas=training.betas,
             eps=training.eps,
             weight_decay=training.weight_decay,
-            decayed=state.encoder.decayed(),
+            decayed=state.encoder.decayed,
         )
         after.append(dataclasses.replace(state, theta=theta, moments=moments))
         norms.append(norm)

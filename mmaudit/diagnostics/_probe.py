@@ -3,6 +3,8 @@
 That one is more costly to import and to call than to fit, and runs on threads of OpenMP that nobody limits.
 """
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,31 +44,35 @@ class Probe:
         from scipy.optimize import minimize
 
         n, columns = len(items), _with_ones(items)
-        drawn = (labels, np.arange(n))
+        drawn = labels * n + np.arange(n)
         ridge = np.full((1, len(columns)), 1 / (strength * n))
         ridge[0, -1] = 0.0
 
-        def loss(flat: FloatArray) -> tuple[float, FloatArray]:
-            weights = flat.reshape(self.weights.shape)
+        # SciPy asks for the slope where it has just asked for the loss. Its own memory of it (``jac=True``)
+        # compares the two points by functions of arrays, which take longer than bytes.
+        @functools.lru_cache(maxsize=1)
+        def loss(point: bytes) -> tuple[float, FloatArray]:
+            weights = np.frombuffer(point).reshape(self.weights.shape)
             logits = self._logits(weights, columns)
-            own = logits[drawn]
+            listed = logits.reshape(-1)
+            own = listed[drawn]
             total = _exponentiated(logits)
-            surprise = float(np.mean(np.log(total) - own))
+            surprise = float(np.add.reduce(np.log(total) - own)) / n
             logits /= total
-            logits[drawn] -= 1
+            listed[drawn] -= 1
             logits /= n
             held = ridge * weights
-            return surprise + 0.5 * float(np.vdot(held, weights)), np.ravel(
-                logits[self._fixed :] @ columns.T + held
-            )
+            slope = logits[self._fixed :] @ columns.T
+            slope += held
+            return surprise + 0.5 * float(np.vdot(held, weights)), slope.reshape(-1)
 
         # Vectors are short here, and the threads of a BLAS look out for more work long after a small product.
         with one_blas_thread():
             found = minimize(
-                loss,
+                lambda flat: loss(flat.tobytes())[0],
                 self.weights.ravel(),
                 method="L-BFGS-B",
-                jac=True,
+                jac=lambda flat: loss(flat.tobytes())[1],
                 options={"maxiter": _STEPS, "maxls": _SEARCHED, "gtol": _SLOPE, "ftol": _FLAT},
             )
         self.weights = found.x.reshape(self.weights.shape)

@@ -30,11 +30,10 @@ def _factor(factor: npt.ArrayLike, n: int) -> tuple[IntArray, int]:
     return _codes(column)
 
 
-def _pointwise(codes: IntArray, labels: IntArray, classes: int) -> FloatArray:
-    """Return log p(code, label) / (p(code) p(label)) of every item (n,), from empirical counts."""
-    cells = codes * classes + labels
-    joint, code_counts, label_counts = np.bincount(cells), np.bincount(codes), np.bincount(labels)
-    ratio = joint[cells] * len(codes) / (code_counts[codes] * label_counts[labels])
+def _pointwise(codes: IntArray, labels: IntArray, of_code: IntArray, of_label: IntArray) -> FloatArray:
+    """Return log p(code, label) / (p(code) p(label)) of every item (n,), from counts by code and by label."""
+    cells = codes * len(of_label) + labels
+    ratio = np.bincount(cells)[cells] * len(codes) / (of_code[codes] * of_label[labels])
     pointwise: FloatArray = np.log(ratio)
     return pointwise
 
@@ -80,11 +79,12 @@ def mi_proxy(
     order = inference.canonical_order(matrix, labels)
     codes, labels = codes[order], labels[order]
 
-    observed = _pointwise(codes, labels, classes)
+    counts = np.bincount(codes), np.bincount(labels)
+    observed = _pointwise(codes, labels, *counts)
     rng = generator(seed, "mi null")
     chance, null = np.zeros(n), np.empty(draws)
     for draw in range(draws):
-        permuted = _pointwise(codes, rng.permutation(labels), classes)
+        permuted = _pointwise(codes, rng.permutation(labels), *counts)
         chance += permuted / draws
         null[draw] = permuted.mean()
     value, expected = float(observed.mean()), float(null.mean())
@@ -191,17 +191,18 @@ def _gains(
     """
     targets = labels[score]
     gains = np.zeros((len(strengths), len(targets)))
-    centre, peak = z[fit].mean(axis=0), np.abs(z[fit]).max()
-    features = (z - centre) / peak if peak > 0 else z
-    spread = np.sqrt((features[fit] ** 2).mean())
+    fit_features, score_features = z[fit], z[score]
+    centre, peak = fit_features.mean(axis=0), np.abs(fit_features).max()
+    if peak > 0:
+        fit_features, score_features = ((rows - centre) / peak for rows in (fit_features, score_features))
+    spread = np.sqrt((fit_features**2).mean())
     present, known = np.unique(labels[fit], return_inverse=True)
     if spread <= RESOLUTION or len(present) < 2:
         return gains
-    features = features / spread
+    fit_features, score_features = fit_features / spread, score_features / spread
     count = int(fit.sum())
     marginal = (np.bincount(labels[fit], minlength=classes) + 1) / (count + classes)
     probe = Probe(z.shape[1], len(present))
-    fit_features, score_features = features[fit], features[score]
     for gain, strength in zip(gains, strengths, strict=True):
         probe.fit(fit_features, known, strength)
         predicted = np.zeros((classes, len(targets)))

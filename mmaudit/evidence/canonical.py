@@ -37,6 +37,8 @@ def loads(data: bytes, *, canonical: bool = True) -> Any:
     unless ``canonical`` is false, on any byte that differs from the RFC 8785 form of what was read. In that
     form an integral double from 2^53 to 10^21 has no decimal point, so such a token is read as a float.
     """
+    import rfc8785
+
     if len(data) > MAX_JSON_BYTES:
         raise BundleError(f"JSON of {len(data)} bytes is over the limit of {MAX_JSON_BYTES}")
     try:
@@ -54,7 +56,7 @@ def loads(data: bytes, *, canonical: bool = True) -> Any:
     except RecursionError as error:
         raise BundleError(f"JSON is nested deeper than {MAX_DEPTH} levels") from error
     _inspect(obj)
-    if canonical and dumps(obj) != data:
+    if canonical and rfc8785.dumps(obj) != data:
         raise BundleError("JSON is not in its canonical form (RFC 8785)")
     return obj
 

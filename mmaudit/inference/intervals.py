@@ -13,7 +13,6 @@ relevance group, twins of one item), clusters are. Variances are then taken betw
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict
@@ -136,7 +135,7 @@ def linearized(
         return undefined(name, gone, len(u), **labels)
     totals = cluster_totals(u - _average(u), clusters)
     units = len(totals)
-    se = math.sqrt(units / (units - 1) * math.fsum(totals**2)) / len(u) if units > 1 else 0.0
+    se = math.sqrt(units / (units - 1) * _sum(totals**2)) / len(u) if units > 1 else 0.0
     labels["method"] = labels.get("method") or "infinitesimal jackknife, Student t"
     return student(name, value, se, units - 1, len(u), **labels)
 
@@ -191,7 +190,7 @@ def _with_pseudo_items(
     units = len(totals)
     shifted = (units * value + (low + high)) / (units + 2)
     pseudo = (units * (value - shifted) ** 2, (low - shifted) ** 2, (high - shifted) ** 2)
-    squares = math.fsum((*((totals * units / len(v)) ** 2), *pseudo))
+    squares = math.fsum((*((totals * units / len(v)) ** 2).tolist(), *pseudo))
     return units, shifted, squares / (units + 2) ** 2
 
 
@@ -266,7 +265,7 @@ def proportion(
     units = len(totals)
     trials = float(units)
     if units > 1 and 0 < p < 1:
-        variance = shared + units / (units - 1) * math.fsum(totals**2) / len(h) ** 2
+        variance = shared + units / (units - 1) * _sum(totals**2) / len(h) ** 2
         independent = p * (1 - p) / (len(h) - 1)
         trials = len(h) * min(1.0, independent / variance if variance else 1.0)
     # Independent hits are worth as many trials but for rounding.
@@ -302,7 +301,7 @@ def jackknife(
         return undefined(
             name, f"the statistic is undefined on a part of the items: {gone}", len(rows), **labels
         )
-    se = math.sqrt((g - 1) / g * math.fsum((without - _average(without)) ** 2))
+    se = math.sqrt((g - 1) / g * _sum((without - _average(without)) ** 2))
     labels["method"] = labels.get("method") or f"delete-a-group jackknife ({g} groups), Student t"
     return student(name, value, se, g - 1, len(rows), **labels)
 
@@ -319,7 +318,7 @@ def delete_one(name: str, value: float, without: npt.ArrayLike, **labels: Unpack
         return undefined(name, "one independent item has no standard error; give at least two", n, **labels)
     if (gone := _not_finite(np.append(parts, value))) is not None:
         return undefined(name, f"the statistic is undefined on a part of the items: {gone}", n, **labels)
-    se = math.sqrt((n - 1) / n * math.fsum((parts - _average(parts)) ** 2))
+    se = math.sqrt((n - 1) / n * _sum((parts - _average(parts)) ** 2))
     labels["method"] = labels.get("method") or "delete-one jackknife, Student t"
     return student(name, value, se, n - 1, n, **labels)
 
@@ -426,7 +425,12 @@ def _not_finite(values: FloatArray) -> str | None:
 def _average(values: FloatArray) -> float:
     if len(values) == 0 or not np.isfinite(values).all():
         return math.nan
-    return math.fsum(values) / len(values)
+    return _sum(values) / len(values)
+
+
+def _sum(values: FloatArray) -> float:
+    """Return the exactly rounded sum of ``values`` (n,). Of a list it takes two thirds of the time."""
+    return math.fsum(values.tolist())
 
 
 def cluster_totals(values: FloatArray, clusters: npt.ArrayLike | None) -> FloatArray:
@@ -443,6 +447,12 @@ def cluster_totals(values: FloatArray, clusters: npt.ArrayLike | None) -> FloatA
     starts = np.flatnonzero(np.diff(labels[order])) + 1
     if len(starts) + 1 == len(values):
         return values[order]
+    sorted_, cuts = values[order], np.concatenate([[0], starts, [len(values)]])
+    # One addition is exactly rounded; adding zero makes -0.0 what it is as a sum.
+    totals: FloatArray = np.add.reduceat(sorted_, cuts[:-1]) + 0.0
+    more = np.flatnonzero(np.diff(cuts) > 2)
     # Of a list, as slices of an array cost more than their sums.
-    flat, cuts = values[order].tolist(), [0, *starts.tolist(), len(values)]
-    return np.array([math.fsum(flat[first:last]) for first, last in itertools.pairwise(cuts)])
+    flat = sorted_.tolist()
+    for i, first, last in zip(more.tolist(), cuts[more].tolist(), cuts[more + 1].tolist(), strict=True):
+        totals[i] = math.fsum(flat[first:last])
+    return totals

@@ -63,8 +63,16 @@ def draw(tables: Mapping[str, Table]) -> dict[str, bytes]:
 
 def svg(table: Table) -> bytes:
     """Return one table drawn as SVG bytes, transparent, without a date or any random identifier."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     with _style():
         figure = PAINTERS[table.kind](table)
+        # Saving a figure that has yet to be laid out draws all of it twice, the first time into the void.
+        FigureCanvasSVG(figure)
+        layout = figure.get_layout_engine()
+        assert layout is not None
+        layout.execute(figure)
+        figure.set_layout_engine(None)
         # Every painter keeps within its axes, and a clip named on each element is a fifth of the bytes.
         for artist in figure.findobj():
             artist.set_clip_on(False)

@@ -27,7 +27,7 @@ from mmaudit.suites.catalogue import CONDITIONS, condition_named
 from mmaudit.suites.condition import Condition, specs
 from mmaudit.suites.finding import Finding, find
 from mmaudit.suites.firing import audited
-from mmaudit.suites.probes import TOLD_FACTOR, TWIN_SIZE, Sample, compared, probed
+from mmaudit.suites.probes import TOLD_FACTOR, TWIN_SIZE, Probed, Sample, compared, probed
 from mmaudit.suites.recipe import Trainable, dials_of, lacking
 from mmaudit.threads import one_blas_thread
 from mmaudit.world import World, build
@@ -38,14 +38,6 @@ Features = npt.NDArray[np.float32]
 
 TWIN_GROUPS = 500
 REDRAWS = 4
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Result:
-    """What is kept of a trained condition."""
-
-    sample: Sample
-    measured: Sequence[Measurement]
 
 
 class Laboratory:
@@ -88,9 +80,8 @@ class Laboratory:
         measurements = list(result.measured)
         if condition.reference is not None:
             reference = self._result(condition_named(condition.reference))
-            own, theirs = ({m.name: m for m in r.measured} for r in (result, reference))
             with one_blas_thread():
-                measurements += compared(result.sample, own, reference.sample, theirs)
+                measurements += compared(result, reference)
         return find(condition, measurements)
 
     def prepare(self, names: Iterable[str], executor: Executor, told: Told | None = None) -> None:
@@ -111,7 +102,7 @@ class Laboratory:
             for key, result in zip(wanted, trained, strict=True):
                 self._store.put(key, result)
 
-    def _result(self, condition: Condition) -> _Result:
+    def _result(self, condition: Condition) -> Probed:
         """Return the trained condition; conditions of equal settings are one."""
         return self._store.get(self._key(condition), lambda: self._trained(condition))
 
@@ -119,7 +110,7 @@ class Laboratory:
         settings = (specs(condition, self._seed), condition.served_raw, condition.suite == "silent")
         return f"lab-{hashlib.sha256(repr(settings).encode()).hexdigest()[:32]}"
 
-    def _trained(self, condition: Condition) -> _Result:
+    def _trained(self, condition: Condition) -> Probed:
         world_spec, aligner, training = specs(condition, self._seed)
         world = build(world_spec)
         if self._recipe is not None:
@@ -135,10 +126,12 @@ class Laboratory:
             model = _Model(subject_of(trained, world), served=functools.partial(_served, trained, condition))
         with one_blas_thread():
             sample = self._sample(condition, model, world)
+            measured = probed(sample)
             if condition.suite == "silent":
-                fired = audited(model.subject, world.audit_pairs(model.view), self._seed)
-                return _Result(sample, (*probed(sample), *fired))
-            return _Result(sample, (*probed(sample), *_watched(model.epochs)))
+                measured += audited(model.subject, world.audit_pairs(model.view), self._seed)
+            else:
+                measured += _watched(model.epochs)
+            return Probed(sample.embeddings, sample.ranks, measured)
 
     def _fitted(self, recipe: Trainable, condition: Condition, world: World) -> "_Model":
         """Train the user's recipe on the claimed pairs, and look at it on validation pairs every epoch."""
@@ -172,7 +165,7 @@ class Laboratory:
         )
 
 
-def _trained_alone(seed: int, name: str) -> _Result | MMAuditError:
+def _trained_alone(seed: int, name: str) -> Probed | MMAuditError:
     """Return the condition called ``name``, trained wherever this runs, or the error that this ends in."""
     return kept(lambda: Laboratory(seed)._trained(condition_named(name)))
 

@@ -1,8 +1,9 @@
 """The probes of the chapter, and those that replace the ones that cannot see: one condition, in numbers."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mmaudit.measurement import Measurement
 from mmaudit.pairs import IntArray
 from mmaudit.subjects import Training
 
-__all__ = ["TWIN_SIZE", "Sample", "compared", "probed"]
+__all__ = ["TWIN_SIZE", "Probed", "Sample", "compared", "probed"]
 
 TWIN_SIZE = 4
 TOLD_FACTOR = "shape"
@@ -39,10 +40,19 @@ class Sample:
     twins: Embeddings
     training: Training | None
 
-    @property
+    @functools.cached_property
     def ranks(self) -> d.Ranks:
         """The ranks of every pair, relevance groups left out."""
         return d.ranks(self.embeddings, self.groups)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Probed:
+    """What is kept of a sample: what it measures by itself, and what another is compared with."""
+
+    embeddings: Embeddings
+    ranks: d.Ranks
+    measured: Sequence[Measurement]
 
 
 def probed(sample: Sample) -> list[Measurement]:
@@ -102,16 +112,17 @@ def _information(e: Embeddings, name: str, codes: IntArray) -> list[Measurement]
     return found
 
 
-def compared(sample: Sample, own: Measured, reference: Sample, theirs: Measured) -> list[Measurement]:
+def compared(result: Probed, reference: Probed) -> list[Measurement]:
     """Return what changed against ``reference``; retrieval item by item, on the same test items.
 
     Ranks and information of the two aligners are taken as independent, which errs on the wide side.
     """
-    lost = d.counterfactual_drop(reference.ranks, sample.ranks)
+    own, theirs = ({m.name: m for m in r.measured} for r in (result, reference))
+    lost = d.counterfactual_drop(reference.ranks, result.ranks)
     found = [dataclasses.replace(lost, name="recall_lost", method=f"{lost.method}, against the reference")]
-    if sample.embeddings.x.shape == reference.embeddings.x.shape:
-        found.append(_moved(sample.embeddings, reference.embeddings))
-    for modality in sample.embeddings.modalities:
+    if result.embeddings.x.shape == reference.embeddings.x.shape:
+        found.append(_moved(result.embeddings, reference.embeddings))
+    for modality in result.embeddings.modalities:
         name = f"effective_rank_{modality}"
         found.append(_log_ratio(f"{name}_change", own[name], theirs[name]))
     for name, label in (("counterfactual_drop", "drop_change"), *_shared_information(own, theirs)):

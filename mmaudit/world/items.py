@@ -69,7 +69,8 @@ class Items:
         ids = captions.token_ids(self.factors[rows], spec.sequence_length, None)
         features = captions.text_features(ids, spec.vocab_size)
         deviates = noise.normals(spec.seed, (*self.stream, "text features"), rows, features.shape[1])
-        features += np.float32(spec.noise_text) * deviates
+        deviates *= np.float32(spec.noise_text)
+        features += deviates
         if spec.confounder is None:
             return features
         channel = confounders.one_hot(spec.confounder, self.text_codes[rows])
@@ -148,5 +149,6 @@ class Items:
     def _noisy(self, clean: FloatArray, rows: IntArray, side: int, view: str) -> FloatArray:
         """Add the noise of the items ``rows`` (k,) to their pictures ``clean`` (k, side²), in place."""
         deviates = noise.normals(self.spec.seed, (*self.stream, view, side), rows, side * side)
-        clean += np.float32(self.spec.noise_image) * deviates
+        deviates *= np.float32(self.spec.noise_image)
+        clean += deviates
         return clean

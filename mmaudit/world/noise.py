@@ -1,6 +1,7 @@
 """Noise that belongs to an item: whichever items are asked for, in any order, each gets the same bytes."""
 
 import functools
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,9 +25,10 @@ def normals(seed: int, path: Path, index: IntArray, width: int) -> npt.NDArray[n
     """Return (k, width) float32 standard normal noise of the items ``index`` (k,)."""
     drawn = np.empty((len(index), width), dtype=np.float32)
     block_of = _block if width > _KEPT_WIDTH else _kept_block
+    row = index % BLOCK
     for here in places_by_block(index):
         block = block_of(seed, path, int(index[here[0]]) // BLOCK, width)
-        drawn[here] = block[index[here] % BLOCK]
+        drawn[here] = block[row[here]]
     return drawn
 
 
@@ -42,8 +44,10 @@ def choices(seed: int, path: Path, index: IntArray, options: int) -> IntArray:
 def places_by_block(index: IntArray) -> Iterator[IntArray]:
     """Yield the places in ``index`` (k,) of the items of one block after another; together they are all k."""
     block = index // BLOCK
-    for b in np.unique(block):
-        yield np.flatnonzero(block == b)
+    order = np.argsort(block, kind="stable")
+    starts = np.flatnonzero(np.diff(block[order], prepend=-1))
+    for first, last in itertools.pairwise([*starts.tolist(), len(index)]):
+        yield order[first:last]
 
 
 def _block(seed: int, path: Path, number: int, width: int) -> npt.NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Starts the audit of one pytest process: settings, subject, shared folder, and the hooks that it needs."""
 
+import gc
 import tempfile
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def start(config: pytest.Config) -> None:
     config.stash[fixtures.AUDITOR] = auditor
     config.stash[lab.LABORATORY] = Laboratory(settings.seed, cache, resolve.recipe(config, settings.recipe))
     plugins.register(Recorder(auditor), "mmaudit-recorder")
+    # What is imported by now stays: no later collection, pytest's two at the end among them, need visit it.
+    gc.freeze()
     if worker_input is not None:
         return
     controller = Controller(

@@ -57,7 +57,7 @@ def test_loss_and_every_gradient_are_those_of_autograd(direction):
 
 def test_ten_steps_are_those_of_adamw():
     encoder, flat, _ = made("x")
-    decayed = encoder.decayed()
+    decayed = encoder.decayed
     weights = torch.tensor(flat[decayed == 1], requires_grad=True)
     biases = torch.tensor(flat[decayed == 0], requires_grad=True)
     groups = [{"params": [weights], "weight_decay": 0.1}, {"params": [biases], "weight_decay": 0.0}]

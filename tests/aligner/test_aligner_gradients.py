@@ -75,7 +75,7 @@ def test_a_bottleneck_confines_the_embeddings_to_its_directions() -> None:
 
 def test_decay_reaches_the_weights_and_not_the_biases() -> None:
     encoder = Encoder(5, 6, WIDTH, leak=0.01)
-    marked = encoder.split(encoder.decayed())
+    marked = encoder.split(encoder.decayed)
     assert marked.w1.all()
     assert marked.w2.all()
     assert not marked.b1.any()

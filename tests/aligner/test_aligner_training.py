@@ -112,10 +112,10 @@ def test_the_number_of_threads_offered_changes_no_byte(wide: list[np.ndarray]) -
 @pytest.mark.parametrize("size", [1, 3, 16])
 def test_embeddings_do_not_depend_on_how_the_inputs_are_cut(wide: list[np.ndarray], size: int) -> None:
     aligner = train(*wide, training=TrainSpec(epochs=1, batch=256))
-    whole = aligner.encode("image", wide[2])
+    whole = aligner.encode("image", wide[0])
     assert whole.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, rtol=1e-6)
-    parts = [aligner.encode("image", wide[2][start : start + size]) for start in range(0, len(whole), size)]
+    parts = [aligner.encode("image", wide[0][start : start + size]) for start in range(0, len(whole), size)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 

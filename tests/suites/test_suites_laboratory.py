@@ -2,14 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from mmaudit.diagnostics import ranks
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.executor import Local
 from mmaudit.suites import Laboratory
 from mmaudit.suites.catalogue import CONDITIONS
 from mmaudit.suites.firing import FIELD, REFERENCE
-from mmaudit.suites.probes import Sample, compared
+from mmaudit.suites.probes import Probed, compared
 
 
 def test_a_gain_before_normalisation_is_cancelled(laboratory):
@@ -79,8 +81,7 @@ def test_equal_settings_are_trained_once(laboratory, monkeypatch):
 
 def test_a_condition_compared_with_itself_loses_nothing(laboratory):
     result = laboratory._result(CONDITIONS["balanced"])
-    own = {m.name: m for m in result.measured}
-    found = {m.name: m for m in compared(result.sample, own, result.sample, own)}
+    found = {m.name: m for m in compared(result, result)}
     assert found["recall_lost"].value == 0
     assert found["embedding_change"].value == 0
     assert found["effective_rank_image_change"].value == 0
@@ -88,12 +89,8 @@ def test_a_condition_compared_with_itself_loses_nothing(laboratory):
 
 def test_the_loss_has_the_sign_of_its_name(laboratory):
     whole = laboratory._result(CONDITIONS["balanced"])
-    sample: Sample = whole.sample
-    rolled = dataclasses.replace(
-        sample.embeddings, y=sample.embeddings.y[[*range(1, len(sample.embeddings)), 0]]
-    )
-    own = {m.name: m for m in whole.measured}
-    found = compared(dataclasses.replace(sample, embeddings=rolled), own, sample, own)
+    rolled = dataclasses.replace(whole.embeddings, y=np.roll(whole.embeddings.y, -1, axis=0))
+    found = compared(Probed(rolled, ranks(rolled, whole.ranks.groups), whole.measured), whole)
     assert found[0].name == "recall_lost"
     assert found[0].low > 0.3
 
