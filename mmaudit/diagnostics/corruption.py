@@ -113,7 +113,7 @@ def pair_losses(
     embeddings: Embeddings,
     groups: npt.ArrayLike | None = None,
     temperature: float = 0.07,
-    block: int = 1024,
+    block: int = 256,
 ) -> FloatArray:
     """Return each pair's symmetric InfoNCE loss over the audited gallery, (n,) float64 in nats.
 
