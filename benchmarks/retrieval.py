@@ -2,17 +2,17 @@
 
 Usage: python benchmarks/retrieval.py [--items N ...] [--width D] [--rounds R]
 
-All are run in turn, R rounds after a warm-up, and the medians are printed with their ratios to the product.
-Ours is run with its passes in NumPy and, where the extra ``fast`` (numba) is installed, compiled: warm, since
-the warm-up imports numba and compiles or loads them, and what that took is printed first. Rivals that are not
-installed are left out: faiss (faiss-cpu), torch (torch==2.13.0 was measured). The notebook's argsort and
-torch's whole matrix are run up to 10 000 items, since both need several matrices of n² entries. After each
-measurement there is a rest, for the threads of a BLAS look out for more work for a tenth of a second.
+All are run in R rounds after a warm-up, in another order each, and the medians of wall clock and of CPU
+seconds are printed with their ratios to the product. Ours is run with its passes in NumPy and, where the
+extra ``fast`` (numba) is installed, compiled: warm, since the warm-up imports numba and compiles or loads
+them, and what that took is printed first. Rivals that are not installed are left out: faiss (faiss-cpu),
+torch (torch==2.13.0 was measured). The notebook's argsort and torch's whole matrix are run up to 10 000
+items, since both need several matrices of n² entries. After each measurement there is a rest, for the
+threads of a BLAS look out for more work for a tenth of a second.
 
 The kernels that OpenBLAS takes are printed: the faster they are, the more our passes weigh beside the
-product.
-Memory is the peak of a process of its own less what it held with the embeddings loaded and numba's passes, if
-any, at hand; what those hold is printed too.
+product. Memory is the peak of a process of its own less what it held with the embeddings loaded and numba's
+passes, if any, at hand; what those hold is printed too.
 """
 
 import argparse
@@ -116,19 +116,25 @@ def compare(n: int, d: int, kind: str, rounds: int) -> None:
     """Print medians and ratios for one number of items."""
     embeddings = pairs(n, d, NOISE[kind])
     measured = rivals(embeddings)
-    seconds: dict[str, list[float]] = {name: [] for name in measured}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in measured}
+    names = list(measured)
     for turn in range(rounds + 1):
-        for name, run in measured.items():
+        # In another order each time: what ran before leaves its mark on memory and on the cores.
+        for name in generator(7, "order of a round", n, kind, turn).permutation(names).tolist():
             time.sleep(REST)
-            start = time.perf_counter()
-            run()
+            start, cpu = time.perf_counter(), time.process_time()
+            measured[name]()
             if turn:
-                seconds[name].append(time.perf_counter() - start)
+                taken[name].append((time.perf_counter() - start, time.process_time() - cpu))
     print(f"\n{n} items, {d} wide, {kind} encoder: r@1 = {mean_recall(ranks(embeddings)).value:.3f}")
-    base = statistics.median(seconds["one float32 product"])
-    for name, taken in seconds.items():
-        middle = statistics.median(taken)
-        print(f"  {name:42} {middle:8.3f} s   x {middle / base:6.2f}   (best {min(taken):.3f} s)")
+    middle = {
+        name: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for name, rows in taken.items()
+    }
+    wall, work = middle["one float32 product"]
+    for name, (seconds, cpu) in middle.items():
+        ratios = f"x {seconds / wall:6.2f}   CPU x {cpu / work:6.2f}"
+        print(f"  {name:42} {seconds:8.3f} s   {ratios}   (best {min(taken[name])[0]:.3f} s)")
 
 
 def resident() -> float:
