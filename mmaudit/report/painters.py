@@ -304,6 +304,7 @@ def _doses(table: Table) -> "Figure":
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         axes.locator_params(nbins=3)
         axes.set_xlabel(panel)
+        axes.set_ylabel(table.columns[3])
         axes.grid(axis="y", color=INK, alpha=0.2, linewidth=0.6)
         if len({row[1] for row in rows}) > 1:
             axes.legend()
@@ -312,6 +313,8 @@ def _doses(table: Table) -> "Figure":
 
 def _region(table: Table) -> "Figure":
     """Draw worlds as marks of their verdict, over two dials, larger for more; rejected ones on top."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(5.4, 3.8)
     axes = figure.add_subplot()
     for axis, column in ((axes.xaxis, 0), (axes.yaxis, 1)):
@@ -320,6 +323,8 @@ def _region(table: Table) -> "Figure":
         if "any" in values:
             known = ["any", *sorted(_float(v) for v in values if v != "any")]
             axis.set_ticks(range(len(known)), [v if isinstance(v, str) else f"{v:g}" for v in known])
+        elif all(_float(v).is_integer() for v in values):
+            axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     places = [_places([row[column] for row in table.rows]) for column in (0, 1)]
     for verdict in (Verdict.ACCEPT, Verdict.NOT_EVIDENCED, Verdict.INCONCLUSIVE, Verdict.REJECT):
         at = [i for i, row in enumerate(table.rows) if row[2] == verdict.value]

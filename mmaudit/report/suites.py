@@ -12,7 +12,7 @@ from mmaudit.suites.finding import Decision, Finding
 __all__ = ["claim_rows", "suite_lines", "suite_order", "suite_tables"]
 
 _CONDITION_COLUMNS = ("panel", "condition", "value", "low", "high")
-_DOSE_COLUMNS = ("panel", "series", "dial", "value", "low", "high")
+_DOSE_COLUMNS = ("panel", "series", "dial", "r@1", "low", "high")
 _DECISIONS: dict[Decision, str] = {"HOLDS": "true", "IS FALSE": "false", "UNDECIDED": "undecided"}
 _PRESENT, _REMOVED = "as rendered", "lost when the confounder is drawn anew"
 
