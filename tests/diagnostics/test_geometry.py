@@ -346,6 +346,13 @@ def test_the_error_of_an_asymmetry_is_that_of_pairs(kind):
     assert m.df == 69
 
 
+@pytest.mark.parametrize("shape", [(1, 5), (5, 0), (0, 4)])
+def test_an_asymmetry_of_too_little_says_what_is_missing(shape):
+    m = d.rank_asymmetry(Embeddings(np.ones(shape), np.ones(shape)))
+    assert m.value is None
+    assert m.notes == (f"2 items of 1 dimension are needed, got {shape[0]} of {shape[1]}",)
+
+
 @pytest.mark.parametrize(
     "diagnostic", [d.mean_cosine, d.separation, d.distinct_share, d.variance, d.uniformity]
 )
