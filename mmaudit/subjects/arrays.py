@@ -50,7 +50,7 @@ def _is_table(side: Any) -> bool:
 def _given(sides: Mapping[str, Any], name: str) -> Subject:
     tables = {modality: _table(modality, side) for modality, side in sides.items()}
     for modality, table in tables.items():
-        if table.ndim != 2:
+        if table.ndim != 2 or table.shape[1] == 0:
             raise SubjectError(f"{modality} embeddings have shape {table.shape}; expected (items, width)")
         if table.dtype.kind not in "fiu":
             raise SubjectError(f"{modality} embeddings have dtype {table.dtype}; expected real numbers")

@@ -75,7 +75,7 @@ def _batch(run: Encoder, modality: str, batch: Any) -> npt.NDArray[Any]:
         raise SubjectError(
             f"the {modality} encoder raised {type(error).__name__} on a batch of {len(batch)}: {first}"
         ) from error
-    if part.ndim != 2 or part.dtype.kind not in "fiu":
+    if part.ndim != 2 or part.shape[1] == 0 or part.dtype.kind not in "fiu":
         raise SubjectError(
             f"the {modality} encoder returned {part.dtype} of shape {part.shape}; expected real numbers "
             f"of shape ({len(batch)}, width)"

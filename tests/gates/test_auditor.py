@@ -68,7 +68,7 @@ BROKEN = {
     "too many rows": (lambda z, i, c: np.vstack([z, z]), "contract", "64 rows for 32 inputs"),
     "another width": (lambda z, i, c: z[:, :8], "contract", "are 16 wide, text embeddings 8$"),
     "changing width": (lambda z, i, c: z[:, : 16 - c], "contract", "from 16 to 15 between batches"),
-    "no width": (lambda z, i, c: z[:, :0], "contract", "are 16 wide, text embeddings 0$"),
+    "no width": (lambda z, i, c: z[:, :0], "contract", rf"float32 of shape \(32, 0\); {SHAPE}"),
     "one dimension": (lambda z, i, c: z[:, 0], "contract", rf"float32 of shape \(32,\); {SHAPE}"),
     "three dimensions": (lambda z, i, c: z[None], "contract", r"float32 of shape \(1, 32, 16\)"),
     "strings": (lambda z, i, c: z.astype(str), "contract", SHAPE),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmaudit.errors import SubjectError
-from mmaudit.subjects import Identity, Subject
+from mmaudit.subjects import Identity, Subject, as_subject
 from mmaudit.subjects.encode import encode, rows_of
 
 
@@ -80,3 +80,12 @@ def test_interrupts_pass_through():
 
     with pytest.raises(KeyboardInterrupt):
         encode(subject(stops), "image", [1])
+
+
+def test_rows_without_a_column_are_refused():
+    with pytest.raises(SubjectError, match=r"float64 of shape \(3, 0\); expected real numbers of shape"):
+        encode(subject(lambda items: np.zeros((len(items), 0))), "image", [1, 2, 3])
+    with pytest.raises(
+        SubjectError, match=r"image embeddings have shape \(5, 0\); expected \(items, width\)"
+    ):
+        as_subject({"image": np.zeros((5, 0)), "text": np.zeros((5, 0))})
