@@ -18,6 +18,8 @@ PER_DIMENSION = 10
 """Pairs for each dimension of both modalities that make a Gaussian of them worth more than similarities."""
 RIDGE = 0.1
 FOLDS = 4
+_FARTHEST = 1e6
+"""Standard deviations that no variate is beyond: the square of one on a scale of its own leaves float32."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -126,7 +128,7 @@ def cross_fitted_ranks(
 
 def _informed(gaussian: _Gaussian, embeddings: Embeddings) -> Embeddings:
     """Return embeddings whose inner products are the pointwise information, but for a constant."""
-    a, b = gaussian.variates(*embeddings.scored)
+    a, b = (np.clip(z, -_FARTHEST, _FARTHEST) for z in gaussian.variates(*embeddings.scored))
     rho, unexplained = gaussian.rho, 1 - gaussian.rho**2
     spent_a, spent_b = (-(z**2) @ (rho**2 / unexplained) / 2 for z in (a, b))
     one = np.ones(len(embeddings))

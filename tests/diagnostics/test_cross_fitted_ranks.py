@@ -149,6 +149,20 @@ def test_the_share_of_wrong_pairs_is_known_better_where_similarity_weighs_noise_
     assert informed < 0.7 * plain
 
 
+def test_an_item_on_a_scale_of_its_own_ranks_last_and_moves_no_other():
+    e, trusted = pairs(400, 0)
+    at = np.flatnonzero(~trusted)[0]
+    found = []
+    for scale in (1e3, 1e25):
+        x = np.array(e.x)
+        x[at] *= scale
+        found.append(cross_fitted_ranks(Embeddings(x, e.y, e.modalities, "dot"), trusted))
+    near, far = (ranked.backward for ranked in found)
+    others = np.arange(len(e)) != at
+    assert np.array_equal(near.better[others], far.better[others])
+    assert far.better[at] == far.candidates[at]
+
+
 @settings(max_examples=40)
 @given(e=st.embeddings(max_items=8, max_width=2))
 def test_copies_and_extremes_give_ranks_of_all_pairs(e):
