@@ -2,7 +2,8 @@
 
 Nothing here decides anything: NumPy does the same in ``_screen.py`` and ``_tally.py``, with a pass over the
 block for every comparison and every sum, where one pass here takes all of them. The functions are plain
-Python, compiled as they stand; floating point is not relaxed.
+Python, compiled as they stand; floating point is not relaxed, but for the order in which an inner product is
+summed, as a BLAS chooses it too.
 """
 
 import functools
@@ -13,9 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Kernels", "kernels"]
-
-_LANES = 32
-"""Partial sums of an inner product: as many as keep the units of addition busy."""
 
 
 class Kernels(NamedTuple):
@@ -42,18 +40,20 @@ def kernels() -> Kernels | None:
     counts, listed = numba.int32[:, ::1], numba.int64[:, ::1]
     served, rows = numba.types.Array(numba.float32, 2, "C", readonly=True), numba.int64[::1]
 
-    def compiled(function: Callable[..., None], *types: Any) -> Callable[..., None]:
+    def compiled(function: Callable[..., None], *types: Any, relaxed: Any = False) -> Callable[..., None]:
         signature = numba.void(*types)
         try:
-            made = numba.njit(signature, nogil=True, cache=True)(function)
+            made = numba.njit(signature, nogil=True, fastmath=relaxed, cache=True)(function)
         except RuntimeError:  # Nowhere to keep it.
-            made = numba.njit(signature, nogil=True)(function)
+            made = numba.njit(signature, nogil=True, fastmath=relaxed)(function)
         return cast("Callable[..., None]", made)
 
     return Kernels(
         compiled(_screen, block, *[limits] * 4, counts, counts, listed, rows),
         compiled(_above, block, limits, limits, listed, rows),
-        compiled(_inner_products, served, rows, served, rows, numba.float64[::1]),
+        compiled(
+            _inner_products, served, rows, served, rows, numba.float64[::1], relaxed={"reassoc", "contract"}
+        ),
     )
 
 
@@ -147,18 +147,9 @@ def _inner_products(
     products: npt.NDArray[np.float64],
 ) -> None:
     """Write to ``products`` (k,) the inner products of rows ``i`` (k,) of ``x`` and ``j`` of ``y``."""
-    width = x.shape[1]
-    whole = width // _LANES * _LANES
-    sums = np.zeros(_LANES)
     for k in range(len(i)):
         row, other = i[k], j[k]
-        sums[:] = 0.0
-        for start in range(0, whole, _LANES):
-            for lane in range(_LANES):
-                sums[lane] += np.float64(x[row, start + lane]) * np.float64(y[other, start + lane])
         total = 0.0
-        for lane in range(_LANES):
-            total += sums[lane]
-        for rest in range(whole, width):
-            total += np.float64(x[row, rest]) * np.float64(y[other, rest])
+        for column in range(x.shape[1]):
+            total += np.float64(x[row, column]) * np.float64(y[other, column])
         products[k] = total

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.diagnostics._arrays import FloatArray, blocks
-from mmaudit.diagnostics._compiled import kernels
+from mmaudit.diagnostics._compiled import Kernels, kernels
 from mmaudit.diagnostics._screen import CACHED, PLAIN, Operand, Screen, count, multiply, rooms
 from mmaudit.diagnostics._tally import IntArray, Tally
 from mmaudit.embeddings import Embeddings
@@ -92,21 +92,30 @@ def threads_for(embeddings: Embeddings) -> int:
     return cores() if n * n * max(1, embeddings.width) >= _SMALL else 1
 
 
-def operands(embeddings: Embeddings, threads: int = 1) -> tuple[Operand, Operand, FloatArray]:
+def operands(
+    embeddings: Embeddings, threads: int = 1, kernels: Kernels | None = None
+) -> tuple[Operand, Operand, FloatArray]:
     """Return both sides of ``embeddings`` and the (n,) float64 similarities of the claimed pairs."""
     n, cosine = len(embeddings), embeddings.similarity == "cosine"
+    x, y = embeddings.x, embeddings.y
     own, raw = np.empty(n), np.empty((2, n))
 
     def measure(task: slice) -> None:
+        if kernels is not None:
+            at = np.arange(task.start, task.stop)
+            for first, second, products in ((x, y, own), (x, x, raw[0]), (y, y, raw[1])):
+                kernels.inner_products(first, at, second, at, products[task])
+            return
         for part in blocks(task.stop - task.start, CACHED):
             rows = slice(task.start + part.start, task.start + part.stop)
-            x, y = (np.asarray(z[rows], dtype=np.float64) for z in (embeddings.x, embeddings.y))
-            own[rows] = np.einsum("ij,ij->i", x, y)
-            raw[0, rows], raw[1, rows] = (np.sqrt(np.einsum("ij,ij->i", z, z)) for z in (x, y))
+            one, other = (np.asarray(z[rows], dtype=np.float64) for z in (x, y))
+            for a, b, products in ((one, other, own), (one, one, raw[0]), (other, other, raw[1])):
+                np.einsum("ij,ij->i", a, b, out=products[rows])
 
     each(measure, list(blocks(n, 2048)), threads)
+    np.sqrt(raw, out=raw)
     sides = []
-    for z, norms in zip((embeddings.x, embeddings.y), raw, strict=True):
+    for z, norms in zip((x, y), raw, strict=True):
         filled = norms > 0
         factor = np.divide(1.0, norms, out=np.zeros(n), where=filled) if cosine else np.ones(n)
         plain = not cosine or bool(((norms > PLAIN[0]) & (norms < PLAIN[1]) | ~filled).all())
@@ -155,11 +164,11 @@ def _by_own_similarity(embeddings: Embeddings, threads: int) -> tuple[Screen, In
 
     The queries of a block then have nearly the same, and one number settles most of it.
     """
-    x, y, own = operands(embeddings, threads)
+    compiled = kernels() if len(embeddings) >= _MANY else None
+    x, y, own = operands(embeddings, threads, compiled)
     order = np.argsort(own, kind="stable")
     x, y, own = x.take(order), y.take(order), own[order]
     largest = float(x.norms.max(initial=0.0)), float(y.norms.max(initial=0.0))
-    compiled = kernels() if len(own) >= _MANY else None
     return Screen(x, y, (own, own), (y.norms, x.norms), largest, compiled), order
 
 
