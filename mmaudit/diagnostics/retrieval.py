@@ -296,10 +296,10 @@ def pair_discrimination(ranks: Ranks, confidence: float = 0.95) -> Measurement:
     won = 1 - ranks.mean_percentile
     # An item takes part as a query and as every other query's candidate: both projections of a U-statistic.
     withstood = 1 - sum(side.wins / side.candidates for side in sides) / 2
-    return inference.linearized(
+    return inference.mean_share(
         name,
-        math.fsum(won) / len(won),
-        won + withstood,
+        won,
+        influences=won + withstood,
         clusters=ranks.groups,
         confidence=confidence,
         unit="probability",

@@ -195,13 +195,19 @@ def _with_pseudo_items(
 
 
 def mean_share(
-    name: str, shares: npt.ArrayLike, *, clusters: npt.ArrayLike | None = None, **labels: Unpack[Labels]
+    name: str,
+    shares: npt.ArrayLike,
+    *,
+    influences: npt.ArrayLike | None = None,
+    clusters: npt.ArrayLike | None = None,
+    **labels: Unpack[Labels],
 ) -> Measurement:
     """Return the mean of ``shares`` (n,) in [0, 1] with a score interval, which does not leave [0, 1].
 
     Wilson's (1927) over as many trials as have the variance that :func:`bounded_mean` estimates; ``df`` holds
     their number. It is n where every share is 0 or 1, as for :func:`proportion`, and more where shares differ
-    by less, such as percentiles of good ranks.
+    by less, such as percentiles of good ranks. The variance is that of ``influences`` (n,), of any mean, where
+    the mean hangs on an item by more than its own share, as a U-statistic does.
     """
     v = _column(shares)
     if len(v) == 0:
@@ -211,6 +217,9 @@ def mean_share(
     if v.min() < 0 or v.max() > 1:
         raise InputError(f"{name}: shares lie in [{v.min():g}, {v.max():g}], outside [0, 1]")
     value = _average(v)
+    if influences is not None:
+        v = _column(influences)
+        v = v - _average(v) + value
     _, shifted, variance = _with_pseudo_items(v, value, (0.0, 1.0), clusters)
     # The pseudo-items are trials too, and the score interval counts without them.
     trials = max(1.0, shifted * (1 - shifted) / variance - 2)

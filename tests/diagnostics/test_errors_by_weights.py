@@ -187,4 +187,6 @@ def test_an_item_takes_part_in_the_discrimination_of_pairs_as_query_and_as_candi
     influence = (won.sum(axis=1) + won.sum(axis=0)) / (N - 1)
     m = d.pair_discrimination(d.ranks(e))
     assert m.value == pytest.approx(value, rel=1e-12)
-    assert m.se == pytest.approx(math.sqrt(influence.var(ddof=1) / N), rel=1e-9)
+    # Of a mean of 0 and 1, those are two items more.
+    more = np.concatenate([influence - influence.mean() + value, [0.0, 1.0]])
+    assert m.df == pytest.approx(more.mean() * (1 - more.mean()) / (more.var() / len(more)) - 2, rel=1e-9)

@@ -55,7 +55,7 @@ PAIRED = {
     "linear_cka": (d.linear_cka, (0.0, "similarity", "higher is better", N, N - 1)),
 }
 RANKED = {
-    "pair_discrimination": (d.pair_discrimination, (0.5, "probability", "higher is better", N, N - 1)),
+    "pair_discrimination": (d.pair_discrimination, (0.5, "probability", "higher is better", N, None)),
     "recall_at_1_image_to_text": (d.recall, (1 / N, "share", "higher is better", N, None)),
     "recall_at_1": (d.mean_recall, (1 / N, "share", "higher is better", N, None)),
     "mean_reciprocal_rank_image_to_text": (d.mrr, (HARMONIC, "", "higher is better", N, N + 1)),

@@ -171,12 +171,21 @@ def test_wins_count_the_columns():
 
 def test_pair_discrimination_has_the_error_of_a_u_statistic():
     # Its jackknife over items, each deleted as query and as candidate.
-    embeddings = noisy(n=60)
+    n = 150
+    embeddings = noisy(n=n, noise=2.0)
     m = pair_discrimination(ranks(embeddings))
-    kept = [np.delete(np.arange(60), i) for i in range(60)]
+    kept = [np.delete(np.arange(n), i) for i in range(n)]
     without = np.array([pair_discrimination(ranks(embeddings.take(rows))).value for rows in kept])
-    jackknife = math.sqrt(59 / 60 * np.sum((without - without.mean()) ** 2))
-    assert m.se == pytest.approx(jackknife, rel=0.05)
+    jackknife = math.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
+    assert math.sqrt(m.value * (1 - m.value) / m.df) == pytest.approx(jackknife, rel=0.05)
+
+
+def test_pairs_that_all_beat_all_others_are_so_many_trials_and_no_certainty():
+    n = 20
+    z = generator(0, "certain").normal(size=(n, 8))
+    m = pair_discrimination(ranks(Embeddings(z, z)))
+    assert (m.value, m.high) == (1.0, 1.0)
+    assert m.low == pytest.approx(n / (n + 1.959964**2), rel=1e-6)
 
 
 def test_hubs_widen_the_interval_of_recall_in_the_direction_they_spoil():
