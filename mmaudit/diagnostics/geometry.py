@@ -8,8 +8,9 @@ of infinitely many. Those of means and of pairs of items follow from closed-form
 infinitesimal jackknife, Efron 1982). Those of ranks come from the delete-one jackknife, over all items and
 from one decomposition (``_deletion.py``): with as many dimensions as items an item's influence is not
 infinitesimal, and linearising makes the error of RankMe six times too small (300 items, 600 dimensions). That
-of :func:`alpha_req`, for which eigenvalues count by their rank, is from a delete-a-group jackknife. Malformed
-matrices raise :class:`InputError`.
+of :func:`alpha_req`, for which eigenvalues count by their rank, is from a delete-a-group jackknife. Items
+that are not independent, such as the captions of one picture, share one of the labels ``clusters`` (n,).
+Malformed matrices raise :class:`InputError`.
 """
 
 import dataclasses
@@ -91,7 +92,12 @@ def exp_entropy(weights: FloatArray, epsilon: float) -> float:
 
 
 def _rank_measurement(
-    name: str, kind: RankKind, z: npt.ArrayLike, confidence: float, as_share: bool = False
+    name: str,
+    kind: RankKind,
+    z: npt.ArrayLike,
+    clusters: npt.ArrayLike | None,
+    confidence: float,
+    as_share: bool = False,
 ) -> Measurement:
     matrix = as_matrix(z)
     n, d = matrix.shape
@@ -103,6 +109,7 @@ def _rank_measurement(
         name,
         value / limit,
         without / limit,
+        clusters=clusters,
         confidence=confidence,
         unit="share" if as_share else "dimensions",
         direction="higher is better",
@@ -119,36 +126,50 @@ def _too_few(n: int, d: int) -> str:
     return f"2 items of 1 dimension are needed, got {n} of {d}"
 
 
-def rankme(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def rankme(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """RankMe: exp H(p), p_k = σ_k / ‖σ‖₁ + ε, σ the singular values of ``z`` uncentred, ε = 1e-7.
 
     Garrido et al. 2023, eq. 1. In dimensions, at most min(n, d); 0 when every entry is zero. It sees the
     cone (a common mean direction is one large σ), which :func:`effective_rank` does not.
     """
-    return _rank_measurement(named("rankme", modality), "rankme", z, confidence)
+    return _rank_measurement(named("rankme", modality), "rankme", z, clusters, confidence)
 
 
-def centred_rankme(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def centred_rankme(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """RankMe (:func:`rankme`) of ``z`` less its mean row: at most min(n − 1, d); 0 for equal rows."""
-    return _rank_measurement(named("centred_rankme", modality), "centred_rankme", z, confidence)
+    return _rank_measurement(named("centred_rankme", modality), "centred_rankme", z, clusters, confidence)
 
 
-def effective_rank(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def effective_rank(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Effective rank exp H(λ / Σλ), λ the eigenvalues of the *centred* covariance (Roy & Vetterli 2007).
 
     In dimensions, at most min(n − 1, d); 0 for equal rows. Another number than :func:`rankme`: squaring
     the singular values weighs the leading directions more.
     """
-    return _rank_measurement(named("effective_rank", modality), "effective_rank", z, confidence)
+    return _rank_measurement(named("effective_rank", modality), "effective_rank", z, clusters, confidence)
 
 
-def rank_share(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def rank_share(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """:func:`effective_rank` over min(n − 1, d), the most that n centred items in d dimensions can reach."""
-    return _rank_measurement(named("rank_share", modality), "effective_rank", z, confidence, as_share=True)
+    return _rank_measurement(
+        named("rank_share", modality), "effective_rank", z, clusters, confidence, as_share=True
+    )
 
 
 def rank_asymmetry(
-    embeddings: Embeddings, *, kind: RankKind = "rankme", confidence: float = 0.95
+    embeddings: Embeddings,
+    *,
+    kind: RankKind = "rankme",
+    clusters: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
 ) -> Measurement:
     """Log ratio of the ranks of the two modalities, log(rank_x / rank_y), each of the given ``kind``.
 
@@ -168,6 +189,7 @@ def rank_asymmetry(
         name,
         log_x - log_y,
         without_x - without_y,
+        clusters=clusters,
         confidence=confidence,
         unit="log ratio",
         direction="closer to zero is better",
@@ -208,7 +230,9 @@ def spectrum(z: npt.ArrayLike, *, centred: bool = True) -> FloatArray:
     return eigenvalues
 
 
-def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def alpha_req(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """α-ReQ: the decay α of λ_k ∝ k^−α, by least squares of log λ_k on log k (Agrawal et al. 2022).
 
     All positive eigenvalues of the centred covariance enter. Blind to the cone. Undefined below three. The
@@ -238,6 +262,7 @@ def alpha_req(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95)
         name,
         decay,
         inference.canonical_order(matrix),
+        clusters=clusters,
         confidence=confidence,
         unit="exponent",
         direction="descriptive",
@@ -251,7 +276,9 @@ def _zero_row_notes(units: FloatArray) -> tuple[str, ...]:
     return (f"{zero} of {len(units)} rows are zero and have no direction",) if zero else ()
 
 
-def mean_cosine(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def mean_cosine(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Mean cosine between different items of one modality, in O(n·d); 0 with a zero row.
 
     A U-statistic of order two: (‖Σu‖² − Σ‖u‖²) / (n(n − 1)) of unit rows u (Hoeffding 1948).
@@ -267,6 +294,7 @@ def mean_cosine(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.9
         name,
         min(1.0, max(-1.0, value)),
         2 * (to_others - value),
+        clusters=clusters,
         confidence=confidence,
         unit="cosine",
         direction="lower is better",
@@ -275,7 +303,9 @@ def mean_cosine(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.9
     )
 
 
-def separation(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def separation(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Mean cosine distance between different items of one modality: 0 collapsed, 1 orthogonal on average.
 
     One less :func:`mean_cosine`, but a zero row is at distance 0 of everything: an encoder that answers
@@ -293,6 +323,7 @@ def separation(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95
         name,
         max(0.0, value),
         2 * (to_others - value),
+        clusters=clusters,
         confidence=confidence,
         unit="cosine distance",
         direction="higher is better",
@@ -307,6 +338,7 @@ def distinct_share(
     *,
     resolution: float = 1e-3,
     modality: str = "",
+    clusters: npt.ArrayLike | None = None,
     confidence: float = 0.95,
     block: int = 1024,
 ) -> Measurement:
@@ -327,6 +359,7 @@ def distinct_share(
     return inference.proportion(
         name,
         distinct.astype(np.float64),
+        clusters=clusters,
         confidence=confidence,
         unit="share",
         direction="higher is better",
@@ -334,7 +367,9 @@ def distinct_share(
     )
 
 
-def variance(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) -> Measurement:
+def variance(
+    z: npt.ArrayLike, *, modality: str = "", clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Mean over the d dimensions of the unbiased variance of unit rows: about (1 − ‖ū‖²) / d."""
     name = named("variance", modality)
     units = unit_rows(as_matrix(z))
@@ -345,6 +380,7 @@ def variance(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) 
     return inference.mean(
         name,
         squared,
+        clusters=clusters,
         confidence=confidence,
         unit="variance",
         direction="higher is better",
@@ -354,7 +390,13 @@ def variance(z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95) 
 
 
 def uniformity(
-    z: npt.ArrayLike, *, t: float = 2.0, modality: str = "", confidence: float = 0.95, block: int = 1024
+    z: npt.ArrayLike,
+    *,
+    t: float = 2.0,
+    modality: str = "",
+    clusters: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
+    block: int = 1024,
 ) -> Measurement:
     """Log mean Gaussian potential log E exp(−t‖u_i − u_j‖²) over different items (Wang & Isola 2020, eq. 8).
 
@@ -377,6 +419,7 @@ def uniformity(
         name,
         float(np.log(potential_mean)),
         2 * (to_others / potential_mean - 1),
+        clusters=clusters,
         confidence=confidence,
         unit="nats",
         direction="lower is better",
@@ -385,7 +428,13 @@ def uniformity(
     )
 
 
-def alignment(embeddings: Embeddings, *, alpha: float = 2.0, confidence: float = 0.95) -> Measurement:
+def alignment(
+    embeddings: Embeddings,
+    *,
+    alpha: float = 2.0,
+    clusters: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Measurement:
     """Mean distance ‖u_i − v_i‖^alpha of the unit rows of a pair (Wang & Isola 2020, eq. 7); 0 is best."""
     distance = np.linalg.norm(unit_rows(embeddings.x) - unit_rows(embeddings.y), axis=1)
     if len(distance) < 2:
@@ -395,6 +444,7 @@ def alignment(embeddings: Embeddings, *, alpha: float = 2.0, confidence: float =
     return inference.mean(
         "alignment",
         distance**alpha,
+        clusters=clusters,
         confidence=confidence,
         unit="distance" if alpha == 1 else f"distance^{alpha:g}",
         direction="lower is better",
@@ -402,7 +452,9 @@ def alignment(embeddings: Embeddings, *, alpha: float = 2.0, confidence: float =
     )
 
 
-def modality_gap(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+def modality_gap(
+    embeddings: Embeddings, *, clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Distance ‖ū − v̄‖ between the mean unit rows of the two modalities (Liang et al. 2022); 0 to 2.
 
     Healthy public models have a gap of 0.8, so it describes and does not judge. Where the true gap is
@@ -419,6 +471,7 @@ def modality_gap(embeddings: Embeddings, *, confidence: float = 0.95) -> Measure
         "modality_gap",
         gap,
         difference @ axis - gap,
+        clusters=clusters,
         confidence=confidence,
         unit="distance",
         direction="descriptive",
@@ -439,7 +492,9 @@ def _norm_variation(z: npt.NDArray[np.float32]) -> tuple[float, FloatArray] | No
     return variation, (deviation**2 - variation**2) / (2 * variation) - variation * deviation
 
 
-def norm_leak(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+def norm_leak(
+    embeddings: Embeddings, *, clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Difference CV‖y‖ − CV‖x‖ of the coefficients of variation of the norms *as served*.
 
     Exactly 0 where both sides serve unit rows: a variation below 1e-3 is rounding (float32 leaves 3e-8,
@@ -465,4 +520,6 @@ def norm_leak(embeddings: Embeddings, *, confidence: float = 0.95) -> Measuremen
     (variation_x, influence_x), (variation_y, influence_y) = (side for side in sides if side is not None)
     if variation_x == variation_y == 0:
         return inference.exact("norm_leak", 0.0, n, **common)
-    return inference.linearized("norm_leak", variation_y - variation_x, influence_y - influence_x, **common)
+    return inference.linearized(
+        "norm_leak", variation_y - variation_x, influence_y - influence_x, clusters=clusters, **common
+    )

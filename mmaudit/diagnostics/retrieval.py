@@ -7,7 +7,6 @@ encoder that cannot tell its items apart scores chance, and not the answer key's
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from typing import Literal
 

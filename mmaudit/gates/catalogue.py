@@ -67,7 +67,7 @@ def _consistency(case: Case) -> Measured:
 
 
 def _per_side(diagnostic: Callable[..., Measurement]) -> Callable[[Case], Measured]:
-    return lambda case: list(d.per_side(diagnostic, case.embeddings))
+    return lambda case: list(d.per_side(diagnostic, case.embeddings, clusters=case.groups))
 
 
 def _rank_per_bit(case: Case) -> Measured:
@@ -276,30 +276,35 @@ CHECKS: tuple[Check, ...] = (
         failure="alignment",
         question="How often is the pair the first answer (mean of both directions)?",
         measure=lambda case: [d.mean_recall(case.ranks, 1)],
+        damage=controls.NOISE,
     ),
     Check(
         name="recall_at_5",
         failure="alignment",
         question="How often is the pair among the first five (mean of both directions)?",
         measure=lambda case: [d.mean_recall(case.ranks, 5)],
+        damage=controls.NOISE,
     ),
     Check(
         name="recall_at_10",
         failure="alignment",
         question="How often is the pair among the first ten (mean of both directions)?",
         measure=lambda case: [d.mean_recall(case.ranks, 10)],
+        damage=controls.NOISE,
     ),
     Check(
         name="mean_reciprocal_rank",
         failure="alignment",
         question="What is the mean reciprocal rank of the pair, each direction?",
         measure=lambda case: [d.mrr(case.ranks, "forward"), d.mrr(case.ranks, "backward")],
+        damage=controls.NOISE,
     ),
     Check(
         name="median_rank",
         failure="alignment",
         question="What is the median rank of the pair, each direction?",
         measure=lambda case: [d.median_rank(case.ranks, "forward"), d.median_rank(case.ranks, "backward")],
+        damage=controls.NOISE,
     ),
     Check(
         name="canonical_correlations",
@@ -307,6 +312,7 @@ CHECKS: tuple[Check, ...] = (
         question="How strongly are the two modalities correlated on held-out pairs?",
         measure=lambda case: [d.canonical_correlations(case.embeddings)],
         profiles=_LATER,
+        damage=controls.NOISE,
     ),
     Check(
         name="ridge_cca",
@@ -314,6 +320,7 @@ CHECKS: tuple[Check, ...] = (
         question="What does the chapter's in-sample correlation proxy read, beside its permutation null?",
         measure=_ridge_cca,
         profiles=_LATER,
+        damage=controls.NOISE,
     ),
     Check(
         name="linear_cka",
@@ -321,6 +328,7 @@ CHECKS: tuple[Check, ...] = (
         question="How similar are the two modalities' similarity structures (debiased linear CKA)?",
         measure=lambda case: [d.linear_cka(case.embeddings)],
         profiles=_LATER,
+        damage=controls.NOISE,
     ),
     Check(
         name="factor_information",
@@ -358,7 +366,7 @@ CHECKS: tuple[Check, ...] = (
         name="norm_leak",
         failure="dominance",
         question="Do the norms of one modality vary more than the other's, where norms count?",
-        measure=lambda case: [d.norm_leak(case.embeddings)],
+        measure=lambda case: [d.norm_leak(case.embeddings, clusters=case.groups)],
         needs=("inner product",),
         limit=_field("invariant: a normalised side has no spread of norms at all", low=-0.02, high=0.02),
         damage=controls.NORMS,
@@ -367,7 +375,7 @@ CHECKS: tuple[Check, ...] = (
         name="rank_asymmetry",
         failure="dominance",
         question="Do both modalities use as many effective dimensions?",
-        measure=lambda case: [d.rank_asymmetry(case.embeddings)],
+        measure=lambda case: [d.rank_asymmetry(case.embeddings, clusters=case.groups)],
         limit=_field(
             "distinguishability: one modality may use at most twice the effective dimensions of the other "
             "(log 2)",
@@ -573,7 +581,7 @@ CHECKS: tuple[Check, ...] = (
         name="modality_gap",
         failure="collapse",
         question="How far apart are the centres of the two modalities?",
-        measure=lambda case: [d.modality_gap(case.embeddings)],
+        measure=lambda case: [d.modality_gap(case.embeddings, clusters=case.groups)],
     ),
     Check(
         name="alpha_req",
@@ -591,7 +599,8 @@ CHECKS: tuple[Check, ...] = (
         name="alignment",
         failure="collapse",
         question="How far apart are the two sides of a pair?",
-        measure=lambda case: [d.alignment(case.embeddings)],
+        measure=lambda case: [d.alignment(case.embeddings, clusters=case.groups)],
+        damage=controls.NOISE,
     ),
     Check(
         name="hubness",

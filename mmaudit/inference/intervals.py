@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,7 @@ def student(name: str, value: float, se: float, df: float, n: int, **labels: Unp
     if df <= 0:
         return undefined(name, "one independent item has no standard error; give at least two", n, **labels)
     if se == 0:
-        note = "no item differs from another, so the interval has no width"
+        note = "nothing varies that the error is taken from, so the interval has no width"
         labels["notes"] = (*labels.get("notes", ()), note)
     return _build(name, float(value), n, "student", "Student t interval", labels, se=float(se), df=float(df))
 
@@ -206,8 +206,8 @@ def mean_share(
 
     Wilson's (1927) over as many trials as have the variance that :func:`bounded_mean` estimates; ``df`` holds
     their number. It is n where every share is 0 or 1, as for :func:`proportion`, and more where shares differ
-    by less, such as percentiles of good ranks. The variance is that of ``influences`` (n,), of any mean, where
-    the mean hangs on an item by more than its own share, as a U-statistic does.
+    by less, such as percentiles of good ranks. The variance is that of ``influences`` (n,), of any mean,
+    where the mean hangs on an item by more than its own share, as a U-statistic does.
     """
     v = _column(shares)
     if len(v) == 0:
@@ -288,24 +288,29 @@ def jackknife(
     statistic: Callable[[IntArray], float],
     order: npt.ArrayLike,
     groups: int = 20,
+    *,
+    clusters: npt.ArrayLike | None = None,
     **labels: Unpack[Labels],
 ) -> Measurement:
     """Return ``statistic(rows)`` over all rows with its delete-a-group jackknife standard error.
 
     ``order`` (n,) int64 comes from :func:`canonical_order`, so that which rows form a group is a matter of
     their content and not of where they stand; groups are drawn at random from it, by a fixed stream. se² =
-    (g − 1)/g · Σ(θ₍₋ₖ₎ − θ̄)², df = g − 1 (Kott 2001); g is lowered to n where there are fewer rows.
+    (g − 1)/g · Σ(θ₍₋ₖ₎ − θ̄)², df = g − 1 (Kott 2001); g is lowered to n where there are fewer rows. The rows
+    of a cluster, ``clusters`` (n,) being their labels, are drawn as one.
     """
     rows = np.asarray(order, dtype=np.int64)
-    g = min(groups, len(rows))
+    unit = np.arange(len(rows)) if clusters is None else _by_appearance(np.asarray(clusters)[rows])
+    units = int(unit.max(initial=-1)) + 1
+    g = min(groups, units)
     if g < 2:
         return undefined(
             name, "one independent item has no standard error; give at least two", len(rows), **labels
         )
-    part = np.empty(len(rows), dtype=np.int64)
-    part[generator(0, "jackknife").permutation(len(rows))] = np.arange(len(rows)) % g
+    part = np.empty(units, dtype=np.int64)
+    part[generator(0, "jackknife").permutation(units)] = np.arange(units) % g
     value = float(statistic(rows))
-    without = np.array([statistic(rows[part != k]) for k in range(g)], dtype=np.float64)
+    without = np.array([statistic(rows[part[unit] != k]) for k in range(g)], dtype=np.float64)
     if (gone := _not_finite(np.append(without, value))) is not None:
         return undefined(
             name, f"the statistic is undefined on a part of the items: {gone}", len(rows), **labels
@@ -315,11 +320,27 @@ def jackknife(
     return student(name, value, se, g - 1, len(rows), **labels)
 
 
-def delete_one(name: str, value: float, without: npt.ArrayLike, **labels: Unpack[Labels]) -> Measurement:
+def _by_appearance(labels: npt.NDArray[Any]) -> IntArray:
+    """Number ``labels`` (n,) in the order in which they are first met."""
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[codes.reshape(len(labels))]
+
+
+def delete_one(
+    name: str,
+    value: float,
+    without: npt.ArrayLike,
+    *,
+    clusters: npt.ArrayLike | None = None,
+    **labels: Unpack[Labels],
+) -> Measurement:
     """Return ``value`` with the delete-one jackknife standard error, given it ``without`` each item, (n,).
 
     se² = (n − 1)/n · Σ(θ₍₋ᵢ₎ − θ̄)², df = n − 1 (Tukey 1958). For what can be had without each item at less
-    than n times the cost; else :func:`jackknife`.
+    than n times the cost; else :func:`jackknife`. The changes that the items of a cluster make are added up,
+    as those of :func:`linearized`: without all of them at once, the value would change by about as much.
     """
     parts = _column(without)
     n = len(parts)
@@ -327,9 +348,15 @@ def delete_one(name: str, value: float, without: npt.ArrayLike, **labels: Unpack
         return undefined(name, "one independent item has no standard error; give at least two", n, **labels)
     if (gone := _not_finite(np.append(parts, value))) is not None:
         return undefined(name, f"the statistic is undefined on a part of the items: {gone}", n, **labels)
-    se = math.sqrt((n - 1) / n * _sum((parts - _average(parts)) ** 2))
+    totals = cluster_totals(parts - _average(parts), clusters)
+    units = len(totals)
+    if units < 2:
+        return student(name, value, 0.0, 0, n, **labels)
+    # For clusters of one this is (n − 1)/n.
+    factor = (n - 1) / n if units == n else units / (units - 1) * ((n - 1) / n) ** 2
+    se = math.sqrt(factor * _sum(totals**2))
     labels["method"] = labels.get("method") or "delete-one jackknife, Student t"
-    return student(name, value, se, n - 1, n, **labels)
+    return student(name, value, se, units - 1, n, **labels)
 
 
 def canonical_order(*matrices: npt.ArrayLike) -> IntArray:

@@ -190,3 +190,34 @@ def test_an_item_takes_part_in_the_discrimination_of_pairs_as_query_and_as_candi
     # Of a mean of 0 and 1, those are two items more.
     more = np.concatenate([influence - influence.mean() + value, [0.0, 1.0]])
     assert m.df == pytest.approx(more.mean() * (1 - more.mean()) / (more.var() / len(more)) - 2, rel=1e-9)
+
+
+COPIED = {
+    "rankme": lambda e, c: d.rankme(e.x, clusters=c),
+    "centred_rankme": lambda e, c: d.centred_rankme(e.x, clusters=c),
+    "effective_rank": lambda e, c: d.effective_rank(e.x, clusters=c),
+    "rank_share": lambda e, c: d.rank_share(e.x, clusters=c),
+    "alpha_req": lambda e, c: d.alpha_req(e.x, clusters=c),
+    "rank_asymmetry": lambda e, c: d.rank_asymmetry(e, clusters=c),
+    "mean_cosine": lambda e, c: d.mean_cosine(e.x, clusters=c),
+    "separation": lambda e, c: d.separation(e.x, clusters=c),
+    "variance": lambda e, c: d.variance(e.x, clusters=c),
+    "uniformity": lambda e, c: d.uniformity(e.x, clusters=c),
+    "alignment": lambda e, c: d.alignment(e, clusters=c),
+    "modality_gap": lambda e, c: d.modality_gap(e, clusters=c),
+    "norm_leak": lambda e, c: d.norm_leak(e, clusters=c),
+}
+
+
+@pytest.mark.parametrize("figure", COPIED.values(), ids=COPIED)
+def test_copies_of_an_item_are_one_where_they_are_told_to_be(figure):
+    rng = generator(1, "copies")
+    z = rng.normal(size=(300, 8)) * np.geomspace(1, 0.2, 8) + 0.3
+    items = Embeddings(z, z + rng.normal(size=z.shape))
+    of_each = np.repeat(np.arange(300), 4)
+    copies = items.take(of_each)
+    once, alone, together = figure(items, None), figure(copies, None), figure(copies, of_each)
+    assert together.value == alone.value
+    assert together.se == pytest.approx(once.se, rel=0.15)
+    assert together.df == once.df
+    assert figure(items, np.arange(300)[::-1]) == once

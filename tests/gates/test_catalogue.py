@@ -39,7 +39,7 @@ def test_declarations(check):
     assert {"full"} <= set(check.profiles) <= {"smoke", "ci", "full"}
     assert "smoke" not in check.profiles or "ci" in check.profiles
     limits = [limit for limit in (check.limit, check.reference_limit) if limit is not None]
-    assert bool(limits) == (check.damage is not None)
+    assert not limits or check.damage is not None
     for limit in limits:
         assert limit.rationale
         assert limit.low is None or limit.high is None or limit.low < limit.high
@@ -246,7 +246,7 @@ def test_the_rank_of_each_modality_is_counted_a_bit():
 
 def test_a_rank_without_an_interval_stays_and_hides_no_other(monkeypatch):
     gone, known = inference.undefined("effective_rank_image", "why"), inference.student("b", 9.0, 1.0, 9, 10)
-    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings: (gone, known))
+    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings, **options: (gone, known))
     first, second = check_named("effective_rank").measure(pairs_of(n=8))
     assert first is gone
     assert second.value == 3.0
@@ -359,7 +359,7 @@ def test_a_check_of_recall_measures_the_depth_in_its_name(k):
 @pytest.mark.parametrize("gone", ["value", "low", "high", "se"])
 def test_a_rank_of_which_a_number_is_missing_stays_as_it_is(monkeypatch, gone):
     m = dataclasses.replace(inference.student("effective_rank_image", 9.0, 1.0, 9, 10), **{gone: None})
-    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings: (m, m))
+    monkeypatch.setattr(d, "per_side", lambda diagnostic, embeddings, **options: (m, m))
     assert check_named("effective_rank").measure(pairs_of(n=8)) == [m, m]
 
 
