@@ -167,7 +167,9 @@ class Auditor:
             and decision.measurement.interval == "exact"
         ):
             reason = f"{reason}; {'; '.join(decision.measurement.notes)}"
-        if control and verdict is Verdict.ACCEPT and check.damage is not None:
+        if control and verdict is Verdict.ACCEPT and check.damage is None:
+            reason = f"{reason}; no damage is planted for this figure, so that it can reject was not shown"
+        elif control and verdict is Verdict.ACCEPT and check.damage is not None:
             try:
                 planted = self._control(check, check.damage, case, judge)
             except ControlError as error:

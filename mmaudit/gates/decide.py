@@ -56,7 +56,10 @@ def decide(
         return Decision(Verdict.ACCEPT, m, others, p, None, f"{span} lies within {limit}")
     if p * family <= alpha:
         return Decision(Verdict.REJECT, m, others, p, None, f"{span} lies outside {limit}")
-    wanted = n_to_decide(m, limit.low, limit.high)
+    # Beyond the limit it is a rejection that more items bring, and that is judged by the widened interval.
+    widened = 1 - alpha / (family * len(measurements))
+    nearing = at_confidence(m, widened) if _excess(m, limit) > 0 else m
+    wanted = n_to_decide(nearing, limit.low, limit.high)
     more = "no n would decide at this value" if wanted is None else f"about n = {wanted} would decide"
     return Decision(
         Verdict.INCONCLUSIVE, m, others, p, wanted, f"{span} is not clear of {limit}; {more} (n = {m.n})"

@@ -273,6 +273,38 @@ def test_user_limits_replace_the_catalogues():
     assert Auditor({"image": x, "text": y}).run("recall_at_1").verdict is None
 
 
+LIMITED = {
+    **dict.fromkeys(("recall_at_1", "recall_at_5", "recall_at_10", "mean_reciprocal_rank"), (0.3, None)),
+    **dict.fromkeys(("canonical_correlations", "linear_cka"), (0.3, None)),
+    "median_rank": (None, 3.0),
+    "alignment": (None, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_limit_on_how_far_the_sides_agree_is_shown_to_reject_noise(name):
+    x, y = table(200)
+    found = Auditor({"image": x, "text": y}, settings=Settings(limits=LIMITED)).run(name)
+    assert found.verdict is ACCEPT
+    assert found.control is not None
+    assert found.control.severity <= 1
+
+
+def test_a_limit_on_a_correlation_within_the_sample_accepts_nothing():
+    x, y = table(200)
+    found = Auditor({"image": x, "text": y}, settings=Settings(limits={"ridge_cca": (0.3, None)}))
+    assert "this gate cannot reject here" in found.run("ridge_cca").reason
+
+
+def test_where_no_damage_is_known_a_limit_says_that_it_was_not_shown_to_reject():
+    x, y = table(200)
+    found = Auditor({"image": x, "text": y}, settings=Settings(limits={"modality_gap": (None, 1.9)})).run(
+        "modality_gap"
+    )
+    assert found.verdict is ACCEPT
+    assert found.reason.endswith("that it can reject was not shown")
+
+
 def test_reference_limits_are_for_the_reference_aligner_alone(reference):
     rank = check_named("rankme")
     assert reference.limit(rank).kind == "reference"

@@ -164,13 +164,20 @@ def test_n_to_decide_decides():
     assert decided >= 30
 
 
+@pytest.mark.parametrize("family", [1, 28])
 @pytest.mark.parametrize("value", [0.25, 0.36])
-def test_n_to_decide_is_the_least_that_decides_at_this_value(value):
+def test_n_to_decide_is_the_least_that_decides_at_this_value(value, family):
     bounds = limit(low=0.3)
-    named = judged(inference.student("m", value, 0.05, 99.0, 100), bounds).n_to_decide
+    others = [around(0.5, name="other")]
+
+    def judged_at(n):
+        m = inference.student("m", value, 0.05 * math.sqrt(100 / n), 99.0, n)
+        return judged([m, *others], bounds, family=family)
+
+    named = judged_at(100).n_to_decide
 
     def verdict_at(n):
-        return judged(inference.student("m", value, 0.05 * math.sqrt(100 / n), 99.0, n), bounds).verdict
+        return judged_at(n).verdict
 
     assert verdict_at(named) is (ACCEPT if value > 0.3 else REJECT)
     assert verdict_at(named - 1) is INCONCLUSIVE
