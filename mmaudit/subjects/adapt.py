@@ -26,8 +26,8 @@ __all__ = ["ADAPTERS", "as_subject"]
 ACCEPTED = (
     "an object with encode_image and encode_text (or encode_audio), a (model, processor) of transformers, a "
     "(model, transform, tokenizer), a model with one encode, a mapping of two modality names to callables, "
-    "arrays or .onnx files, a pair of (n, d) arrays, an array of shape (2, n, d), an Endpoint, or a file of "
-    f"embeddings ({', '.join(FILES)})"
+    "arrays or .onnx files, a pair of (n, d) arrays, an array of shape (2, n, d), Embeddings, an Endpoint, "
+    f"or a file of embeddings ({', '.join(FILES)})"
 )
 
 Adapter = Callable[[Any, Options], Subject | None]
@@ -80,10 +80,11 @@ def as_subject(
     """Return ``obj`` as a :class:`Subject`. Raises :class:`SubjectError` on anything it cannot read.
 
     Tried in this order: a subject; a path to a file of embeddings or a folder of two ``.onnx`` files; two
-    ``.onnx`` files; an array (2, n, d), or two arrays (n, d) by name or as a pair; ``(model, processor)``
-    with ``get_<modality>_features``; two callables by name or as a pair; ``(model, transform, tokenizer)``;
-    a model of open_clip; methods ``encode_<modality>``; MTEB's ``encode``; sentence-transformers' ``encode``;
-    an :class:`~mmaudit.subjects.http.Endpoint` or its address. ``identity.adapter`` says which it was.
+    ``.onnx`` files; :class:`~mmaudit.embeddings.Embeddings`; an array (2, n, d), or two arrays (n, d) by name
+    or as a pair; ``(model, processor)`` with ``get_<modality>_features``; two callables by name or as a pair;
+    ``(model, transform, tokenizer)``; a model of open_clip; methods ``encode_<modality>``; MTEB's ``encode``;
+    sentence-transformers' ``encode``; an :class:`~mmaudit.subjects.http.Endpoint` or its address.
+    ``identity.adapter`` says which it was.
 
     The options are those of :class:`~mmaudit.subjects.options.Options`; a subject given as one keeps its own.
     A PyTorch model is run in evaluation and without gradients, and is put back as it was after each batch.

@@ -1,5 +1,6 @@
 """Embeddings that exist already: arrays, or files of them."""
 
+import dataclasses
 import functools
 import hashlib
 import zipfile
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmaudit.embeddings import Embeddings
 from mmaudit.errors import SubjectError
 from mmaudit.subjects.options import Options
 from mmaudit.subjects.subject import Identity, Subject
@@ -25,10 +27,14 @@ _BLOCK = 1 << 24
 
 
 def from_arrays(obj: Any, options: Options) -> Subject | None:
-    """Adapt a mapping of two names to (n, d) arrays, a pair of them, or an array (2, n, d).
+    """Adapt a mapping of two names to (n, d) arrays, a pair of them, an array (2, n, d), or embeddings.
 
     One side may be the path of an ``.npy`` file that holds it. Lists are taken for arrays.
     """
+    if isinstance(obj, Embeddings):
+        sides = dict(zip(obj.modalities, (obj.x, obj.y), strict=True))
+        given = _given(sides, options.name or "embeddings")
+        return dataclasses.replace(given, similarity=obj.similarity)
     if isinstance(obj, np.ndarray) and (obj.ndim != 3 or len(obj) != 2):
         raise SubjectError(f"an array of shape {obj.shape} is no pair of embeddings; expected (2, n, d)")
     if not isinstance(obj, Mapping):

@@ -4,6 +4,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from mmaudit.embeddings import Embeddings
 from mmaudit.errors import SubjectError
 from mmaudit.gates import Auditor
 from mmaudit.subjects import Identity, Subject, as_subject
@@ -112,6 +113,14 @@ def test_files(tmp_path, suffix, kind):
     assert subject.identity.name == "clip"
     assert subject.identity.weights_sha256 == as_subject((X, Y)).identity.weights_sha256
     assert [z.tolist() for z in served(subject)] == [X.tolist(), Y.tolist()]
+
+
+def test_embeddings_keep_their_names_and_how_they_are_compared():
+    rng = np.random.default_rng(0)
+    e = Embeddings(rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), ("sound", "score"), "dot")
+    subject = as_subject(e)
+    assert (subject.modalities, subject.similarity) == (("sound", "score"), "dot")
+    assert np.array_equal(Auditor(subject).embeddings.y, e.y)
 
 
 def test_an_npy_file_is_mapped_and_not_read(tmp_path):
