@@ -11,12 +11,24 @@ from mmaudit.diagnostics.retrieval import Ranks, group_codes
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 
-__all__ = ["LEAST", "slice_discrimination", "slice_spread"]
+__all__ = ["measured_slices", "slice_discrimination", "slice_spread"]
 
 BoolArray = npt.NDArray[np.bool_]
 
 LEAST = 30
 """Items, each of another meaning, that a slice needs: with fewer its interval says next to nothing."""
+
+
+def measured_slices(
+    slices: Mapping[str, BoolArray], groups: npt.ArrayLike | None = None
+) -> dict[str, BoolArray]:
+    """Return those of ``slices`` (n,) that hold items of :data:`LEAST` groups (n,) or more."""
+    found = {}
+    for name, rows in slices.items():
+        count = np.count_nonzero(rows) if groups is None else len(np.unique(np.asarray(groups)[rows]))
+        if count >= LEAST:
+            found[name] = rows
+    return found
 
 
 def slice_discrimination(
@@ -39,8 +51,8 @@ def slice_discrimination(
             direction="higher is better",
             null=0.5,
         )
-        for name, rows in slices.items()
-        if ranks.too_few(1) is None and len(np.unique(ranks.groups[rows])) >= LEAST
+        for name, rows in measured_slices(slices, ranks.groups).items()
+        if ranks.too_few(1) is None
     ]
 
 

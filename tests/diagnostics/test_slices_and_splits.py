@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mmaudit.diagnostics import near_duplicates, ranks, slice_discrimination, slice_spread, split_overlap
+from mmaudit.diagnostics import (
+    measured_slices,
+    near_duplicates,
+    ranks,
+    slice_discrimination,
+    slice_spread,
+    split_overlap,
+)
 from mmaudit.embeddings import Embeddings
 from mmaudit.inference import mean_share
 from mmaudit.seeds import generator
@@ -216,3 +223,14 @@ def test_one_item_of_each_group_is_spread():
     found = slice_spread(Embeddings(*twice), {"s": inside}, np.repeat(np.arange(80), 2))
     alone = slice_spread(Embeddings(x, y), {"s": inside[::2]})
     assert [(m.value, m.se, m.n) for m in found] == [(m.value, m.se, m.n) for m in alone]
+
+
+def test_slices_are_measured_by_their_groups():
+    slices = {"few": np.arange(90) < 40, "some": np.arange(90) < 30}
+    assert list(measured_slices(slices)) == ["few", "some"]
+    groups = np.arange(90)
+    groups[30:40] = 0
+    groups[:5] = 0
+    assert list(measured_slices(slices, groups)) == []
+    groups[1:5] = np.arange(1, 5)
+    assert list(measured_slices(slices, groups)) == ["few", "some"]
