@@ -53,18 +53,20 @@ class Pairs:
 
     ``groups`` (n,) int: items of one group mean the same, so all of them are correct answers; ``None``:
     every item is its own group. ``factors`` and ``nuisance`` map a name to (n,) integer codes: what the
-    items mean, and what they must not be matched by (watermark, source, template). ``trusted`` (n,) bool
-    marks pairs known to be right; ``None``: none is known. ``metadata`` maps a name to (n,) strings or real
+    items mean, and what they must not be matched by (watermark, source, template). ``code_names`` may map
+    such a name to what its codes are called: code k is ``code_names[name][k]``. ``trusted`` (n,) bool marks
+    pairs known to be right; ``None``: none is known. ``metadata`` maps a name to (n,) strings or real
     numbers (NaN: not known) of which nothing is said: they are scanned for shortcuts and cut into slices.
     ``splits`` (n,) strings name the part of the data each pair belongs to. ``places`` (n,) say where each
     pair was read, ``left_out`` which rows were not used and why, one line each. Raises :class:`InputError` on
-    unequal lengths.
+    unequal lengths, and on a code without a name in a column whose codes have names.
     """
 
     inputs: Mapping[str, Sequence[Any] | npt.NDArray[Any]]
     groups: IntArray | None = None
     factors: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     nuisance: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
+    code_names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     trusted: npt.NDArray[np.bool_] | None = None
     metadata: Mapping[str, npt.NDArray[Any]] = dataclasses.field(default_factory=dict)
     splits: npt.NDArray[np.str_] | None = None
@@ -96,6 +98,10 @@ class Pairs:
         for label, column in columns.items():
             if column is not None and np.shape(column) != (n,):
                 raise InputError(f"{label} has shape {np.shape(column)}; expected ({n},), one value a pair")
+        for name, names in self.code_names.items():
+            for codes in (self.factors.get(name), self.nuisance.get(name)):
+                if codes is not None and not np.isin(codes, np.arange(len(names))).all():
+                    raise InputError(f"code_names has {len(names)} names for {name!r}; give every code one")
         for name, column in self.metadata.items():
             if np.asarray(column).dtype.kind not in "biufU":
                 kind = np.asarray(column).dtype

@@ -17,7 +17,7 @@ def test_modalities_come_in_the_order_of_the_inputs():
 def test_everything_else_is_optional():
     pairs = Pairs(inputs=INPUTS)
     assert (pairs.groups, pairs.trusted, pairs.renderer) == (None, None, None)
-    assert (dict(pairs.factors), dict(pairs.nuisance)) == ({}, {})
+    assert (dict(pairs.factors), dict(pairs.nuisance), dict(pairs.code_names)) == ({}, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,11 @@ def test_everything_else_is_optional():
         ({"trusted": np.ones(4, bool)}, r"trusted has shape \(4,\)"),
         ({"factors": {"shape": np.zeros(1)}}, r"factor 'shape' has shape \(1,\)"),
         ({"nuisance": {"source": np.zeros(9)}}, r"nuisance 'source' has shape \(9,\)"),
+        (
+            {"factors": {"f": np.arange(3)}, "code_names": {"f": ["a", "b"]}},
+            "code_names has 2 names for 'f'; give every code one",
+        ),
+        ({"nuisance": {"s": np.arange(3) - 1}, "code_names": {"s": ["a", "b", "c"]}}, "3 names for 's'"),
     ],
 )
 def test_columns_of_another_length_are_refused(fields, line):
@@ -50,6 +55,7 @@ def test_pairs_that_are_taken_keep_all_that_is_known_of_them():
         groups=np.arange(n) // 2,
         factors={"f": np.arange(n)},
         nuisance={"s": np.arange(n) + 10},
+        code_names={"f": ["k", "l", "m", "n"]},
         trusted=np.arange(n) < 2,
         metadata={"m": np.array(["p", "q", "r", "s"])},
         splits=np.array(["train", "test", "train", "test"]),
@@ -61,6 +67,7 @@ def test_pairs_that_are_taken_keep_all_that_is_known_of_them():
     assert part.inputs["text"] == ["c", "a"]
     assert (part.groups.tolist(), part.trusted.tolist()) == ([1, 0], [False, True])
     assert (part.factors["f"].tolist(), part.nuisance["s"].tolist()) == ([2, 0], [12, 10])
+    assert part.code_names == pairs.code_names
     assert (part.metadata["m"].tolist(), part.splits.tolist()) == (["r", "p"], ["train", "train"])
     assert (part.places, part.name, part.renderer) == (["row 3", "row 1"], "mine", None)
     bare = Pairs(inputs=INPUTS).take(np.array([], dtype=int))

@@ -15,7 +15,7 @@ from mmaudit.data.grouping import codes, relevance_groups
 from mmaudit.data.options import Options
 from mmaudit.data.tables import Table, missing, read_table
 from mmaudit.errors import InputError
-from mmaudit.pairs import IntArray, Pairs
+from mmaudit.pairs import Pairs
 
 __all__ = ["SUFFIXES", "is_table", "load_pairs"]
 
@@ -98,6 +98,7 @@ def _pairs(table: Table, name: str, root: Path, options: Options, report: Path |
         return [cells[row] for row in kept]
 
     declared = {what: options.listed(what, held) for what in ("nuisance", "factors")}
+    values = {key: _values(taken(table.columns[key])) for cited in declared.values() for key in cited}
     known = {*columns.values(), *filter(None, roles.values()), *options.listed("ignore", held)}
     known |= {*declared["nuisance"], *declared["factors"]}
     groups = codes([str(cell) for cell in taken(labels["group"])]) if "group" in labels else None
@@ -105,8 +106,9 @@ def _pairs(table: Table, name: str, root: Path, options: Options, report: Path |
     return Pairs(
         inputs={modality: _taken_inputs(column, kept) for modality, column in inputs.items()},
         groups=relevance_groups(*map(taken, same)) if groups is None else groups,
-        factors={key: _codes(taken(table.columns[key])) for key in declared["factors"]},
-        nuisance={key: _codes(taken(table.columns[key])) for key in declared["nuisance"]},
+        factors={key: codes(values[key]) for key in declared["factors"]},
+        nuisance={key: codes(values[key]) for key in declared["nuisance"]},
+        code_names={key: list(dict.fromkeys(column)) for key, column in values.items()},
         trusted=np.array(taken(trusted), dtype=np.bool_) if trusted else None,
         metadata={key: column for key, column in metadata.items() if column is not None},
         splits=np.array([str(s) for s in taken(labels["split"])]) if "split" in labels else None,
@@ -232,8 +234,8 @@ def _truth(cell: Any) -> bool | None:
     return True if word in _TRUE else False if word in _FALSE else None
 
 
-def _codes(cells: Sequence[Any]) -> IntArray:
-    return codes(["" if missing(cell) else str(cell) for cell in cells])
+def _values(cells: Sequence[Any]) -> list[str]:
+    return ["" if missing(cell) else str(cell) for cell in cells]
 
 
 def _metadata(cells: Sequence[Any]) -> npt.NDArray[Any] | None:

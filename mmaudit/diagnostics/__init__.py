@@ -63,13 +63,11 @@ from mmaudit.diagnostics.shortcut import (
     twin_accuracy,
     twin_agreement,
 )
-from mmaudit.diagnostics.slices import LEAST as SLICE_LEAST
-from mmaudit.diagnostics.slices import slice_discrimination, slice_spread
+from mmaudit.diagnostics.slices import measured_slices, slice_discrimination, slice_spread
 from mmaudit.diagnostics.splits import near_duplicates, split_overlap
 from mmaudit.diagnostics.symmetry import symmetry_gap
 
 __all__ = [
-    "SLICE_LEAST",
     "RankKind",
     "Ranks",
     "alignment",
@@ -95,6 +93,7 @@ __all__ = [
     "matched_negative_drop",
     "mean_cosine",
     "mean_recall",
+    "measured_slices",
     "median_rank",
     "mi_proxy",
     "mismatch_scores",

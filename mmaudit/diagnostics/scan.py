@@ -1,6 +1,7 @@
 """Is any of many columns what items are matched by? Nobody has to say which one it might be."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 
-__all__ = ["UNKNOWN", "categories", "same_value_drops"]
+__all__ = ["LEAST", "UNKNOWN", "categories", "known_values", "same_value_drops"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -31,25 +32,34 @@ NEAR = 40
 """A query with more better candidates than this is no hit among any subset that one of them could spoil."""
 
 
+def known_values(
+    column: npt.ArrayLike, *, nominal: bool = False
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Return the values (n,) by which a column tells items apart, and of which items they are known, (n,).
+
+    Not known are NaN, infinity and an empty string. Numbers of more than :data:`FEW` values are cut into
+    :data:`BINS` of equal count, and the values are numbers of bins, unless they are ``nominal``: codes, of
+    which one being larger means nothing.
+    """
+    values = np.asarray(column)
+    if values.dtype.kind not in "biuf":
+        return values, values != ""
+    known = np.isfinite(values)
+    if nominal or len(np.unique(values[known])) <= FEW:
+        return values, known
+    numbers = values.astype(np.float64)
+    edges = np.unique(np.quantile(numbers[known], np.arange(1, BINS) / BINS))
+    return np.searchsorted(edges, numbers, side="right"), known
+
+
 def categories(column: npt.ArrayLike) -> IntArray | str:
     """Return the codes (n,) int64 by which a column is scanned, or why it cannot be.
 
-    Numbers of more than :data:`FEW` values are cut into :data:`BINS` of equal count; of strings the
-    :data:`MOST` commonest values are kept that :data:`LEAST` items have. What is missing (NaN, an empty
-    string) or rare is :data:`UNKNOWN`.
+    Of its :func:`known_values` the :data:`MOST` commonest are kept that :data:`LEAST` items have. What is not
+    known or rare is :data:`UNKNOWN`.
     """
-    values = np.asarray(column)
-    if values.dtype.kind in "biuf":
-        numbers = values.astype(np.float64)
-        known = np.isfinite(numbers)
-        if len(np.unique(numbers[known])) > FEW:
-            edges = np.unique(np.quantile(numbers[known], np.arange(1, BINS) / BINS))
-            numbers = np.searchsorted(edges, numbers, side="right").astype(np.float64)
-        names = np.where(known, numbers, np.nan)
-    else:
-        known = values != ""
-        names = values
-    kept, codes, counts = np.unique(names[known], return_inverse=True, return_counts=True)
+    values, known = known_values(column)
+    kept, codes, counts = np.unique(values[known], return_inverse=True, return_counts=True)
     common = np.argsort(-counts, kind="stable")[:MOST]
     common = common[counts[common] >= LEAST]
     if len(kept) < 2:

@@ -40,6 +40,8 @@ CONTROL_ITEMS = SAMPLE
 """Pairs a control is planted in: what it catches there it catches in more, and each try costs n² d."""
 CONTROL_TRUSTED = 400
 """Trusted pairs that stay in that sample: twice what a 99 % quantile takes."""
+CONTROL_SLICE = 400
+"""Pairs of a slice, each of another group, that join that sample where it has no slice that is measured."""
 CERTIFICATION_ITEMS = 250
 """Pairs that a null encoder is audited on: fewer than 50 tell chance from a limit such as 0.75."""
 
@@ -199,6 +201,12 @@ class Auditor:
                 # Few pairs are trusted, and a check that compares with them needs them in the sample too.
                 known = np.flatnonzero(case.trusted)
                 rows = np.union1d(rows, known[sample(len(known), self.settings.seed, CONTROL_TRUSTED)])
+            if case.slices and not len(case.take(rows).smallest_slice):
+                # A slice of few of many items is measured, but not in the sample.
+                inside = case.smallest_slice
+                if case.groups is not None:
+                    inside = inside[np.unique(case.groups[inside], return_index=True)[1]]
+                rows = np.union1d(rows, inside[sample(len(inside), self.settings.seed, CONTROL_SLICE)])
             case = case.take(rows)
         tried: dict[float, tuple[Case, Decision]] = {}
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mmaudit.diagnostics import (
     Ranks,
     cross_fitted_ranks,
+    measured_slices,
     mismatch_scores,
     neighbour_counts,
     pair_losses,
@@ -133,6 +134,12 @@ class Case:
     def directions(self) -> tuple[Principal, Principal]:
         """The principal directions of the unit rows of both sides."""
         return principal(unit_rows(self.x)), principal(unit_rows(self.y))
+
+    @property
+    def smallest_slice(self) -> IntArray:
+        """The rows of the smallest slice that is measured, (0,) where none is."""
+        measured = measured_slices(self.slices, self.groups).values()
+        return np.flatnonzero(min(measured, key=np.count_nonzero, default=np.zeros(0)))
 
     def serving(self, x: npt.ArrayLike, y: npt.ArrayLike) -> "Case":
         """Return the case with other embeddings served."""

@@ -91,20 +91,14 @@ def _overwritten_by_scanned(case: Case, severity: float, rng: np.random.Generato
     return case.serving(*(plant.overwritten(z, codes, cardinality, severity, rng) for z in (case.x, case.y)))
 
 
-def _one_slice(case: Case) -> IntArray:
-    """Return the rows of the smallest slice that is measured."""
-    large = [rows for rows in case.slices.values() if rows.sum() >= d.SLICE_LEAST]
-    return np.flatnonzero(min(large, key=lambda rows: int(rows.sum())))
-
-
 def _slice_noised(case: Case, severity: float, rng: np.random.Generator) -> Case:
-    rows, y = _one_slice(case), plant.mixed_with_noise(case.y, 0.0, rng)
+    rows, y = case.smallest_slice, plant.mixed_with_noise(case.y, 0.0, rng)
     y[rows] = plant.mixed_with_noise(case.y[rows], severity, rng)
     return case.serving(case.x, y)
 
 
 def _slice_shrunk(case: Case, severity: float, rng: np.random.Generator) -> Case:
-    rows, y = _one_slice(case), plant.shrunk_to_mean(case.y, 0.0)
+    rows, y = case.smallest_slice, plant.shrunk_to_mean(case.y, 0.0)
     y[rows] = plant.shrunk_to_mean(case.y[rows], severity)
     return case.serving(case.x, y)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mmaudit.data.derived import CONTENT, derived_columns, given_columns
 from mmaudit.data.files import Files
 from mmaudit.data.grouping import codes
-from mmaudit.diagnostics.scan import categories
+from mmaudit.diagnostics.scan import LEAST, UNKNOWN, categories, known_values
 from mmaudit.pairs import IntArray, Pairs
 from mmaudit.seeds import generator
 
@@ -23,6 +23,8 @@ SAMPLE = 2000
 """Pairs that what costs n² is done on where there are more; the n is stated with every figure."""
 _MOST_SLICES = 100
 _NAME = 40
+_DIGITS = range(6, 18)
+"""Significant digits of a number in a name: seventeen tell any two float64 apart."""
 
 
 def sample(n: int, seed: int, size: int = SAMPLE) -> IntArray:
@@ -73,27 +75,83 @@ def scan_of(pairs: Pairs, seed: int) -> Scan:
 
 
 def slices_of(pairs: Pairs) -> dict[str, BoolArray]:
-    """Return the slices (n,) that labels and metadata cut, by name: the largest, where there are many."""
-    columns = {name: np.asarray(column) for name, column in pairs.metadata.items()}
-    columns |= {
-        name: np.asarray(column) for name, column in (*pairs.nuisance.items(), *pairs.factors.items())
-    }
+    """Return the slices (n,) that labels and metadata cut, by name: the largest, where there are many.
+
+    A slice is a value of a column. Factors and nuisance are codes, however many; of metadata, numbers of many
+    values are cut into bins.
+    """
     found: dict[str, BoolArray] = {}
-    for name, column in columns.items():
-        cut = categories(column)
-        if isinstance(cut, str):
-            continue
-        for code in range(int(cut.max()) + 1):
-            rows = cut == code
-            found[f"{name} = {_values(column[rows])}"] = rows
+    for name, column in pairs.metadata.items():
+        _add(found, name, _cut(np.asarray(column)))
+    for name, column in (*pairs.nuisance.items(), *pairs.factors.items()):
+        _add(found, name, _cut(np.asarray(column), pairs.code_names.get(name), nominal=True))
     by_size = sorted(found, key=lambda name: (-int(found[name].sum()), name))
     return {name: found[name] for name in sorted(by_size[:_MOST_SLICES])}
 
 
-def _values(column: npt.NDArray[Any]) -> str:
-    values = column.tolist()
-    low, high = (f"{v:.6g}" if isinstance(v, float) else str(v)[:_NAME] for v in (min(values), max(values)))
+def _add(found: dict[str, BoolArray], column: str, cut: Iterable[tuple[str, BoolArray]]) -> None:
+    """Add the slices of a column, each under a name that no other one has."""
+    for label, rows in cut:
+        name, times = f"{column} = {label}", 1
+        while name in found:
+            times += 1
+            name = f"{column} = {label} ({times})"
+        found[name] = rows
+
+
+def _cut(
+    column: npt.NDArray[Any], names: Sequence[str] | None = None, *, nominal: bool = False
+) -> list[tuple[str, BoolArray]]:
+    """Return the commonest values of a column, as they are shown, and the items (n,) that have them."""
+    values, known = known_values(column, nominal=nominal)
+    _, found, counts = np.unique(values[known], return_inverse=True, return_counts=True)
+    at = np.full(len(column), UNKNOWN)
+    at[known] = found.ravel()
+    common = np.sort(np.argsort(-counts, kind="stable")[:_MOST_SLICES])
+    # What all items have cuts nothing.
+    common = common[(counts[common] >= LEAST) & (counts[common] < len(column))]
+    slices = [at == code for code in common]
+    spans = [(min(held), max(held)) for held in (column[rows].tolist() for rows in slices)]
+    if column.dtype.kind == "f":
+        labels = _rounded(spans)
+    elif names is not None:
+        labels = _shortened([names[value] or "(empty)" for value, _ in spans])
+    else:
+        labels = _shortened([_span(*map(str, span)) for span in spans])
+    return list(zip(labels, slices, strict=True))
+
+
+def _span(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
+
+
+def _rounded(spans: Sequence[tuple[float, float]]) -> list[str]:
+    """Return the spans with as few digits as tell them apart."""
+    labels: list[str] = []
+    for digits in _DIGITS:
+        labels = [_span(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in spans]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _shortened(texts: Sequence[str]) -> list[str]:
+    """Return the texts cut at a length; of those alike up to there, also what comes where they differ."""
+    alike: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        alike.setdefault(text[:_NAME], []).append(text)
+    shown: dict[str, str] = {}
+    for start, several in alike.items():
+        if len(several) == 1:
+            shown[several[0]] = start
+        else:
+            # What the first and the last in order share, all share.
+            first, last = min(several), max(several)
+            differ = (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+            shared = next(differ, len(first))
+            rests = _shortened([text[shared:] for text in several])
+            shown |= {text: f"{start}…{rest}" for text, rest in zip(several, rests, strict=True)}
+    return [shown[text] for text in texts]
 
 
 def contents_of(pairs: Pairs) -> dict[str, IntArray]:

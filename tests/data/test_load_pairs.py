@@ -130,6 +130,7 @@ def test_roles_come_from_columns(gallery):
     assert pairs.groups.tolist() == [0, 0, 1, 1, 2, 2]
     assert pairs.factors["topic"].tolist() == [0, 1] * 3
     assert pairs.nuisance["camera"].tolist() == [0, 1, 2] * 2
+    assert pairs.code_names == {"topic": ["x", "y"], "camera": ["c0", "c1", "c2"]}
     assert pairs.trusted.tolist() == [True] * 3 + [False] * 3
     assert pairs.splits.tolist() == ["test"] * 6
     assert list(pairs.metadata) == ["width"]

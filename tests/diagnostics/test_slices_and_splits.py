@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mmaudit.diagnostics import near_duplicates, ranks, slice_discrimination, slice_spread, split_overlap
+from mmaudit.diagnostics import (
+    measured_slices,
+    near_duplicates,
+    ranks,
+    slice_discrimination,
+    slice_spread,
+    split_overlap,
+)
 from mmaudit.embeddings import Embeddings
 from mmaudit.inference import mean_share
 from mmaudit.seeds import generator
@@ -143,8 +150,9 @@ def test_no_spread_at_all_is_said_of_each_modality():
     same = np.ones((40, 4), dtype=np.float32)
     inside = {"most": np.arange(40) < 35, "all": np.arange(40) < 40}
     found = slice_spread(Embeddings(same, sides(n=40, width=3)[0]), inside)
-    assert [m.value is None for m in found] == [True, True, False, False]
-    assert found[0].notes == ("no two items of this modality are apart",)
+    assert [m.value is None for m in found] == [True, True, False, True]
+    assert found[0].notes == found[1].notes == ("no two items of this modality are apart",)
+    assert found[3].notes == ("the slice holds every item, so there is nothing to compare it with",)
     assert found[0].n == 35
 
 
@@ -208,11 +216,88 @@ def test_groups_make_the_least_of_a_slice():
     assert slice_discrimination(one_group, {"all": np.ones(120, bool)}) == []
 
 
-def test_one_item_of_each_group_is_spread():
-    x, y = sides(n=80, width=4)
-    twice = [np.repeat(side, 2, axis=0) for side in (x, y)]
-    twice[0][1::2] += 1  # the second of a group is not looked at
-    inside = np.repeat(np.arange(80) < 40, 2)
-    found = slice_spread(Embeddings(*twice), {"s": inside}, np.repeat(np.arange(80), 2))
-    alone = slice_spread(Embeddings(x, y), {"s": inside[::2]})
-    assert [(m.value, m.se, m.n) for m in found] == [(m.value, m.se, m.n) for m in alone]
+def test_each_group_counts_once_in_a_spread_and_in_what_it_is_compared_with():
+    """By plain loops over two groups at a time: the mean distance between their items."""
+    x, y = sides(n=90, width=4, noise=1.0)
+    groups = np.r_[np.arange(40), np.arange(40), np.arange(10)]
+    inside = np.r_[np.arange(40) < 34, np.arange(40) < 5, np.ones(10, bool)]
+    found = slice_spread(Embeddings(x, y), {"s": inside}, groups + 7)
+    for m, z in zip(found, (x, y), strict=True):
+        u = z.astype(np.float64) / np.linalg.norm(z.astype(np.float64), axis=1, keepdims=True)
+
+        def spread(rows, u=u):
+            there = np.unique(groups[rows])
+            apart = [
+                (1 - u[rows & (groups == a)] @ u[rows & (groups == b)].T).mean()
+                for a in there
+                for b in there
+                if a != b
+            ]
+            return np.mean(apart)
+
+        assert m.value == pytest.approx(spread(inside) / spread(inside | True), rel=1e-6)
+        assert m.n == 40
+
+
+def captions_of_two_languages():
+    """Two captions of each picture; those of the second language lie on almost one point."""
+    x, y = sides(n=120)
+    groups, second = np.repeat(np.arange(60), 2), np.tile([False, True], 60)
+    y = y[groups]
+    y[second] = y[0] + 0.01 * y[second]
+    return x, y, groups, second
+
+
+def test_a_slice_that_holds_no_first_item_of_a_group_is_measured():
+    x, y, groups, second = captions_of_two_languages()
+    found = slice_spread(Embeddings(x, y), {"first": ~second, "second": second}, groups)
+    values = {m.name: m for m in found}
+    assert values["slice_spread_text (second)"].high < 0.01
+    assert values["slice_spread_text (first)"].value > 1.1  # All items are closer than those of this slice.
+    assert all(m.se > 0 for m in found)
+
+
+def test_a_spread_does_not_depend_on_the_order_of_the_items():
+    x, y, groups, second = captions_of_two_languages()
+    orders = (np.arange(120), np.arange(120)[::-1], generator(6, "order").permutation(120))
+    found = [
+        slice_spread(Embeddings(x[o], y[o]), {"a": ~second[o], "b": second[o]}, groups[o]) for o in orders
+    ]
+    for again in found[1:]:
+        assert [m.name for m in again] == [m.name for m in found[0]]
+        for m, first in zip(again, found[0], strict=True):
+            assert (m.value, m.low, m.high) == pytest.approx((first.value, first.low, first.high), rel=1e-9)
+
+
+def test_groups_of_one_item_change_no_bit_of_a_spread():
+    x, y = sides(n=120)
+    inside = {"s": np.arange(120) % 2 == 0}
+    labels = generator(7, "labels").permutation(120)
+    assert slice_spread(Embeddings(x, y), inside, labels) == slice_spread(Embeddings(x, y), inside)
+
+
+def test_a_slice_of_zeros_has_no_spread():
+    x, y = sides(n=100)
+    lost = np.arange(100) < 40
+    y[lost] = 0
+    image, text = slice_spread(Embeddings(x, y), {"lost": lost})
+    assert (text.value, text.low, text.high) == (0, 0, 0)
+    assert image.low > 0.5
+    half = np.arange(100) < 80
+    spread = slice_spread(Embeddings(x, y), {"half": half})[1].value
+    assert 0.7 < spread < 1  # Two zeros are together, a zero and another item are apart.
+    zeros = np.zeros_like(y)
+    assert slice_spread(Embeddings(x, zeros), {"lost": lost})[1].notes == (
+        "no two items of this modality are apart",
+    )
+
+
+def test_slices_are_measured_by_their_groups():
+    slices = {"few": np.arange(90) < 40, "some": np.arange(90) < 30}
+    assert list(measured_slices(slices)) == ["few", "some"]
+    groups = np.arange(90)
+    groups[30:40] = 0
+    groups[:5] = 0
+    assert list(measured_slices(slices, groups)) == []
+    groups[1:5] = np.arange(1, 5)
+    assert list(measured_slices(slices, groups)) == ["few", "some"]

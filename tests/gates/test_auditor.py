@@ -352,6 +352,18 @@ def test_controls_in_more_pairs_than_a_control_is_planted_in(monkeypatch):
         assert found.control.severity <= 1
 
 
+def test_a_slice_that_a_sample_hardly_holds_is_damaged_in_the_control(monkeypatch):
+    monkeypatch.setattr("mmaudit.gates.auditor.CONTROL_ITEMS", 100)
+    column = np.arange(400) // 50 * 1.0
+    crowded = np.where(np.arange(400) % 50 < 15, np.arange(400) // 50, np.arange(400))
+    for groups in (None, crowded):
+        auditor = Auditor(table(400), pairs_of(400, metadata={"m": column}, groups=groups))
+        for name in ("slice_discrimination", "slice_spread"):
+            found = auditor.run(name)
+            assert found.verdict is ACCEPT, found.reason
+            assert found.control.severity <= 1
+
+
 def test_harm_is_the_retrieval_lost(outcome_of):
     assert outcome_of("contract").control.harm is None
     assert outcome_of("consistency").control.harm is None

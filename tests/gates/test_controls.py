@@ -237,6 +237,15 @@ def test_the_slice_that_is_damaged_has_thirty_items(small, damaged):
         assert np.flatnonzero(moved).tolist() == list(range(N))[damaged]
 
 
+def test_a_slice_of_too_few_groups_is_not_damaged():
+    groups = np.arange(N)
+    groups[:40] = np.arange(40) // 5
+    inside = {"captions": np.arange(N) < 40, "rest": np.arange(N) >= 100}
+    for name in ("slice_discrimination", "slice_spread"):
+        moved = ~np.isclose(planted(name, plain(slices=inside, groups=groups), 0.8).y, rows()[1]).all(axis=1)
+        assert np.flatnonzero(moved).tolist() == list(range(100, N))
+
+
 def test_copies_are_taken_from_the_split_of_the_first_item():
     splits = np.array([2, 2, 0, 1] * (N // 4))
     contents = {"image": np.arange(N)}

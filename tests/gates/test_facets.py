@@ -149,3 +149,80 @@ def test_what_may_be_meaning_is_told_by_the_end_of_its_name_unless_it_was_given(
     assert {"text first word", "text last word"} <= set(scan.content)
     assert not set(scan.form) & set(scan.content)
     assert scan.rows.tolist() == list(range(n))
+
+
+def pairs_with(n, **columns):
+    return Pairs(inputs={"a": np.zeros(n), "b": np.zeros(n)}, **columns)
+
+
+@pytest.mark.parametrize("role", ["factors", "nuisance"])
+def test_codes_are_values_however_many(role):
+    codes = np.arange(600) % 12
+    cut = slices_of(pairs_with(600, **{role: {"topic": codes}}))
+    assert {name: rows.tolist() for name, rows in cut.items()} == {
+        f"topic = {code}": (codes == code).tolist() for code in range(12)
+    }
+    named = slices_of(pairs_with(600, **{role: {"topic": codes}}, code_names={"topic": [*"abcdefghijk", ""]}))
+    assert list(named) == ["topic = (empty)", *(f"topic = {letter}" for letter in "abcdefghijk")]
+    assert np.array_equal(named["topic = (empty)"], codes == 11)
+
+
+def test_every_value_is_a_slice_though_few_items_have_one():
+    """A scan compares the values of a column; a slice stands for itself."""
+    n = 400
+    rare = np.array([f"id {i}" for i in range(n)])
+    rare[:40] = "x"
+    column = np.where(np.arange(n) < 300, "one", "")
+    cut = slices_of(pairs_with(n, metadata={"m": rare, "known": column}, factors={"f": np.arange(n) // 5}))
+    assert cut["m = x"].sum() == 40
+    assert cut["known = one"].sum() == 300
+    assert sum(name.startswith("f = ") for name in cut) == 80
+
+
+LONG = "https://data.example.org/collections/2024/"
+
+
+def test_names_that_begin_alike_are_told_apart_where_they_differ():
+    ends = ["news", "web", "blog/a", "blog/b", "blog/" + "c" * 100]
+    values = np.array([LONG + end for end in ends] + ["short", LONG[:40], "x" * 90])
+    n = 20 * len(values)
+    cut = slices_of(pairs_with(n, metadata={"m": np.tile(values, 20)}))
+    assert sorted(int(rows.sum()) for rows in cut.values()) == [20] * len(values)
+    assert "m = short" in cut
+    assert "m = " + "x" * 40 in cut
+    assert any(name.endswith("…4/web") for name in cut)
+    assert np.array_equal(
+        next(rows for name, rows in cut.items() if name.endswith("…4/news")),
+        np.tile(values == LONG + "news", 20),
+    )
+    assert max(map(len, cut)) < 100
+
+
+def test_numbers_have_as_many_digits_as_tell_slices_apart():
+    seconds = 1.7e9 + np.repeat(np.arange(100.0), 5)
+    cut = slices_of(pairs_with(500, metadata={"t": seconds}))
+    assert [int(rows.sum()) for rows in cut.values()] == [100] * 5
+    near = np.tile([1.0, 1.0 + 2**-52, 3.0], 10)
+    assert len(slices_of(pairs_with(30, metadata={"m": near}))) == 3
+
+
+def test_no_slice_is_lost_to_another_of_its_name():
+    column = np.arange(60) % 2
+    pairs = pairs_with(
+        60,
+        metadata={"m": column, "a": np.array(["b = c", "d"])[column], "a = b": np.array(["c", "e"])[column]},
+        nuisance={"m": 1 - column},
+        factors={"m": np.arange(60) // 30, "f": column},
+        code_names={"f": ["same", "same"]},
+    )
+    cut = slices_of(pairs)
+    assert list(cut) == [
+        "a = b = c",
+        "a = b = c (2)",
+        "a = b = e",
+        "a = d",
+        "f = same",
+        "f = same (2)",
+        *(f"m = {code}{times}" for code in (0, 1) for times in ("", " (2)", " (3)")),
+    ]
+    assert np.array_equal(cut["m = 0 (3)"], np.arange(60) < 30)
