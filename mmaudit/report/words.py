@@ -125,6 +125,8 @@ def why(
         return reasons
     accepted = [o for o in ordered if o.verdict is Verdict.ACCEPT]
     missing = sum(o.verdict is Verdict.NOT_EVIDENCED for o in ordered)
+    if not accepted and not missing:
+        return ["No gate was among what ran."]
     if not accepted:
         return [f"No gate could be evidenced ({count(missing, 'check')} lacked what they need)."]
     proven = sum(o.control is not None for o in accepted)
@@ -138,7 +140,8 @@ def certification_line(certifications: Iterable[Outcome]) -> str:
     if not verdicts:
         return "no null encoder was tried"
     seen = verdicts.count(Verdict.ACCEPT)
-    return f"{seen} of {count(len(verdicts), 'null encoder')} rejected, as they must be"
+    ending = "as they must be" if seen == len(verdicts) else "all must be"
+    return f"{seen} of {count(len(verdicts), 'null encoder')} rejected, {ending}"
 
 
 def diagnosis_line(diagnosis: Diagnosis) -> str:
@@ -146,7 +149,7 @@ def diagnosis_line(diagnosis: Diagnosis) -> str:
     checks = {f: [plain(e.check) for e in diagnosis.evidence if e.failure == f] for f in diagnosis.failures}
     named = "; ".join(f"{plain(f)} (by {', '.join(by)})" for f, by in checks.items())
     blind = f"; {count(len(diagnosis.unknown), 'sign')} could not be looked for" if diagnosis.unknown else ""
-    return (named or "no failure is named") + blind
+    return (named or "none of dominance, shortcut, corruption and collapse") + blind
 
 
 def _finding(outcome: Outcome, relation: str | None) -> str:
