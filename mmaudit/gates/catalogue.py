@@ -113,7 +113,7 @@ def _idle(case: Case) -> Measured:
 
 
 def _ridge_cca(case: Case) -> Measured:
-    return [d.ridge_cca(case.embeddings, directions=_directions(case))]
+    return [d.ridge_cca(case.embeddings, case.groups, directions=_directions(case))]
 
 
 def _twins(case: Case) -> Measured:
@@ -220,7 +220,7 @@ def _factor_information(case: Case) -> Measured:
     x, _ = case.embeddings.scored
     modality = case.modalities[0]
     return [
-        d.v_information(x, codes, modality=modality, factor_name=name)
+        d.v_information(x, codes, case.groups, modality=modality, factor_name=name)
         for name, codes in _labels(case).items()
     ]
 
@@ -231,7 +231,7 @@ def _binned_information(case: Case) -> Measured:
     return [
         m
         for name, codes in _labels(case).items()
-        for m in d.mi_proxy(x, codes, modality=modality, factor_name=name)
+        for m in d.mi_proxy(x, codes, case.groups, modality=modality, factor_name=name)
     ]
 
 
@@ -305,7 +305,7 @@ CHECKS: tuple[Check, ...] = (
         name="canonical_correlations",
         failure="alignment",
         question="How strongly are the two modalities correlated on held-out pairs?",
-        measure=lambda case: [d.canonical_correlations(case.embeddings)],
+        measure=lambda case: [d.canonical_correlations(case.embeddings, case.groups)],
         profiles=_LATER,
     ),
     Check(
