@@ -13,6 +13,7 @@ from mmaudit.diagnostics import corruption
 from mmaudit.diagnostics.corruption import (
     EDGES,
     STOREY,
+    WEIGHED,
     _best_weights,
     _counted,
     early_loss_separation,
@@ -62,15 +63,15 @@ def test_without_trusted_pairs_a_weak_encoder_is_told_apart_by_a_note_only():
 
 @pytest.mark.parametrize("noise", [0.5, 0.6, 3.0])
 def test_the_estimate_is_the_written_formula(noise):
-    embeddings, _ = claimed(0.3, n=200, noise=noise)
+    embeddings, _ = claimed(0.3, n=400, noise=noise)
     measured = ranks(embeddings)
     places = np.array([side.better for side in (measured.forward, measured.backward)])
-    known = first_half(200)
+    known = first_half(400)
     m = mispairing_rate(measured, known)
-    # The density of trusted places and the weights, by a sum over places of 1/200 each: no pair is tied.
+    # The density of trusted places and the weights, by a sum over places of 1/400 each: no pair is tied.
     widths = np.diff(EDGES)
-    in_bin = np.diff(np.clip(np.subtract.outer(EDGES * 200, np.arange(200)), 0, 1), axis=0)
-    density = (in_bin[:, places[:, known]].sum(axis=(1, 2)) / widths + 1) / 201
+    in_bin = np.diff(np.clip(np.subtract.outer(EDGES * 400, np.arange(400)), 0, 1), axis=0)
+    density = (in_bin[:, places[:, known]].sum(axis=(1, 2)) / widths + 1) / 401
     fit = IsotonicRegression(increasing=False).fit(widths.cumsum(), density, sample_weight=widths)
     density = fit.predict(widths.cumsum())
     share = 0.02
@@ -82,8 +83,42 @@ def test_the_estimate_is_the_written_formula(noise):
     assert m.value == pytest.approx((others - trusted) / (1 - trusted))
     assert m.null == 0
     alone = mispairing_rate(measured)
-    assert alone.value == pytest.approx(np.mean(places >= 100) / 0.5)
+    assert alone.value == pytest.approx(np.mean(places >= 200) / 0.5)
     assert alone.null is None
+
+
+def weak(trusted, seed, claims=400):
+    """Right pairs of a weak encoder, and which of them are trusted."""
+    rng = generator(seed, "few trusted")
+    x = rng.normal(size=(trusted + claims, 16))
+    y = 0.3 * x + math.sqrt(1 - 0.3**2) * rng.normal(size=x.shape)
+    return Embeddings(x.astype(np.float32), y.astype(np.float32)), np.arange(len(x)) < trusted
+
+
+def test_few_trusted_pairs_are_compared_by_storeys_weights_and_with_the_error_of_the_claimed():
+    embeddings, known = weak(WEIGHED - 1, seed=1)
+    found = ranks(embeddings)
+    m = mispairing_rate(found, known)
+    far = _counted(found, *STOREY)
+    pi, base = (inference.bounded_mean("p", far[rows], (0.0, 2.0)) for rows in (~known, known))
+    few = max(base.se, pi.se * math.sqrt(401 / (WEIGHED - 1 + 1)))
+    kept = 1 - base.value
+    assert m.value == pytest.approx(max(0.0, (pi.value - base.value) / kept))
+    assert m.se == pytest.approx(math.hypot(pi.se / kept, (1 - pi.value) / kept**2 * few))
+    assert m.method == "Storey's π₀ at 0.5 against trusted pairs, delta method, Welch t"
+    embeddings, known = weak(WEIGHED, seed=1)
+    assert mispairing_rate(ranks(embeddings), known).method.startswith("weighted")
+    pairs_of_two = np.where(known, np.arange(len(known)) // 2, np.arange(len(known)))
+    assert mispairing_rate(ranks(embeddings, pairs_of_two), known).method.startswith("Storey")
+
+
+def test_few_trusted_pairs_do_not_make_right_pairs_look_wrong():
+    beyond = []
+    for seed in range(100):
+        embeddings, known = weak(20, seed)
+        m = mispairing_rate(ranks(embeddings), known)
+        beyond.append(m.low is not None and m.low > 0)
+    assert np.mean(beyond) < 0.08
 
 
 def test_the_estimate_is_nearer_to_the_truth_than_a_cut_in_the_middle():
@@ -311,10 +346,10 @@ def test_the_threshold_is_the_order_statistic_that_was_promised():
 def test_the_error_of_the_estimate_is_the_delta_method_over_both_shares():
     """q = (π − b)/(1 − b): ∂q/∂π = 1/(1 − b), ∂q/∂b = (π − 1)/(1 − b)²; both shares have errors."""
     rng = generator(6, "delta method")
-    z = rng.normal(size=(300, 8))
+    z = rng.normal(size=(500, 8))
     y = z + 1.5 * rng.normal(size=z.shape)
-    trusted = np.arange(300) < 120
-    y[200:] = rng.permutation(y[200:])
+    trusted = np.arange(500) < 200
+    y[400:] = rng.permutation(y[400:])
     found = ranks(Embeddings(z.astype(np.float32), y.astype(np.float32)))
     edges, heights = _best_weights(found, trusted)
     counted, bounds = _counted(found, edges, heights), (0.0, float(heights.max()))
