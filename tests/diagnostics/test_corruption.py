@@ -267,6 +267,83 @@ def test_exchangeable_pairs_are_improbable_no_more_often_than_their_probability_
     assert draws.max() == 1.0
 
 
+def hard_pictures(seed, pictures=240, captions=5, trusted=200):
+    """Losses of right pairs, most of them a picture's that all of its captions share; which are trusted."""
+    rng = generator(seed, "hard pictures")
+    groups = np.repeat(np.arange(pictures), captions)
+    losses = np.repeat(rng.normal(size=pictures), captions) + 0.3 * rng.normal(size=len(groups))
+    return losses, groups < trusted, groups
+
+
+def test_the_tail_of_hard_pictures_has_the_null_and_the_level_of_as_many_groups():
+    draws = [tail_excess(*hard_pictures(seed, 1000, trusted=99)) for seed in range(400)]
+    assert draws[0].null == pytest.approx(1 / 100)
+    assert draws[0].n == 901 * 5
+    assert draws[0].notes[0].endswith("from 99 groups of trusted pairs")
+    values = np.array([m.value for m in draws])
+    assert 0.002 < values.mean() < 0.01
+    # The share beyond the largest of 99 independent ones is Beta(1, 99) distributed.
+    assert np.mean(values > 0.03) < scipy.stats.beta(1, 99).sf(0.03)
+
+
+def test_a_group_places_the_threshold_with_the_weight_of_one():
+    losses = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0, 2.5])
+    trusted, groups = np.arange(7) < 6, np.array([0, 0, 0, 1, 1, 2, 3])
+    m = tail_excess(losses, trusted, groups)
+    assert (m.null, m.value) == (1 / 4, 0.0)
+    assert m.notes[0] == "threshold 5 nats from 3 groups of trusted pairs"
+    many = np.arange(200)
+    shared = np.concatenate([[900.0, 1000.0], many[1:] + 300.0, many])
+    m = tail_excess(shared, np.arange(401) < 201, np.concatenate([[0], many, 200 + many]))
+    assert m.notes[0] == "threshold 499 nats from 200 groups of trusted pairs"
+
+
+def test_claimed_pairs_of_a_picture_are_one_cluster_of_the_tail():
+    losses, trusted, groups = hard_pictures(1, captions=4, trusted=120)
+    threshold = np.sort(losses[trusted])[-20]
+    hits = losses[~trusted] > threshold
+    m = tail_excess(np.where(trusted, threshold, losses), trusted, groups)
+    expected = inference.proportion("tail", hits, clusters=groups[~trusted])
+    assert (m.value, m.low, m.high) == (expected.value, expected.low, expected.high)
+    assert m.high - m.low > 1.2 * (lambda p: p.high - p.low)(inference.proportion("tail", hits))
+
+
+def test_hard_pictures_are_improbable_no_more_often_than_their_probability_says():
+    whole = np.array([exchangeability(*hard_pictures(s, 200, trusted=100)).value for s in range(500)])
+    single = []
+    for seed in range(500):
+        losses, _, groups = hard_pictures(seed, 200)
+        trusted = generator(seed, "single pairs").random(len(losses)) < 0.4
+        single.append(exchangeability(losses, trusted, groups).value)
+    for values in (whole, np.array(single)):
+        for level in (0.02, 0.1, 0.5):
+            assert np.mean(values <= level) <= level + 3 * math.sqrt(level * (1 - level) / 500)
+
+
+def test_each_group_is_exchanged_with_its_worst_pair():
+    losses, trusted, groups = hard_pictures(2, 300, trusted=150)
+    losses[-5 * 20 :: 5] += 6
+    worst = losses.reshape(300, 5).max(axis=1)
+    by_hand = exchangeability(worst, np.arange(300) < 150)
+    m = exchangeability(losses, trusted, groups)
+    assert (m.value, m.n, m.notes) == (by_hand.value, 150, by_hand.notes)
+    assert m.value < 1e-6
+    # Of a group with both kinds the worse pair counts, and of two equal ones the trusted one.
+    known = np.array([True, False, True, False, True, False])
+    mixed = exchangeability([3.0, 1.0, 2.0, 5.0, 9.0, 9.0], known, [0, 0, 1, 1, 2, 2])
+    assert mixed.value == exchangeability([3.0, 5.0, 9.0], np.array([True, False, True])).value
+
+
+def test_groups_of_one_and_the_order_of_pairs_change_no_tail():
+    losses, trusted, groups = hard_pictures(3, 60, trusted=30)
+    order = generator(4, "order").permutation(len(losses))
+    for measure in (tail_excess, exchangeability):
+        assert measure(losses, trusted, order) == measure(losses, trusted)
+        assert measure(losses[order], trusted[order], -groups[order]) == measure(losses, trusted, groups)
+        with pytest.raises(InputError, match="groups have shape"):
+            measure(losses, trusted, groups[:3])
+
+
 def test_exchangeability_that_cannot_be_measured():
     for losses, trusted in (([1.0, 2.0], [True, True]), ([1.0, math.nan], [True, False])):
         m = exchangeability(losses, np.array(trusted))
