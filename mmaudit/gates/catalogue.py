@@ -10,6 +10,8 @@ import difflib
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from mmaudit import diagnostics as d
 from mmaudit.diagnostics.idle import ITEMS
 from mmaudit.diagnostics.principal import Principal
@@ -33,8 +35,9 @@ ENOUGH_TO_LOSE = 0.3
 Measured = list[Measurement]
 
 TAIL_TRUSTED = 200
-"""Trusted pairs that place their own 99 % quantile: a healthy subject's share beyond it exceeds 5 % once in
-2500 times (the share is Beta(2, 199) distributed), and with 99 of them once in 160."""
+"""Trusted pairs, each of another relevance group, that place their own 99 % quantile: a healthy subject's
+share beyond it exceeds 5 % once in 2500 times (the share is Beta(2, 199) distributed), and with 99 of them
+once in 160."""
 
 
 def _contract(case: Case) -> Measured:
@@ -113,7 +116,7 @@ def _idle(case: Case) -> Measured:
 
 
 def _ridge_cca(case: Case) -> Measured:
-    return [d.ridge_cca(case.embeddings, directions=_directions(case))]
+    return [d.ridge_cca(case.embeddings, case.groups, directions=_directions(case))]
 
 
 def _twins(case: Case) -> Measured:
@@ -177,15 +180,17 @@ def _matched_negatives(case: Case) -> Measured:
 
 def _tail(case: Case) -> Measured:
     assert case.trusted is not None
-    known = int(case.trusted.sum())
+    known, kind = int(case.trusted.sum()), "trusted pairs"
+    if case.groups is not None and (groups := len(np.unique(case.groups[case.trusted]))) < known:
+        known, kind = groups, "relevance groups of trusted pairs"
     if known < TAIL_TRUSTED:
-        raise InputError(f"{known} trusted pairs cannot place a 99 % quantile; trust {TAIL_TRUSTED} or more")
-    return [d.tail_excess(case.pair_losses, case.trusted)]
+        raise InputError(f"{known} {kind} cannot place a 99 % quantile; trust {TAIL_TRUSTED} or more")
+    return [d.tail_excess(case.pair_losses, case.trusted, case.groups)]
 
 
 def _exchangeability(case: Case) -> Measured:
     assert case.trusted is not None
-    return [d.exchangeability(case.mismatch_scores, case.trusted)]
+    return [d.exchangeability(case.mismatch_scores, case.trusted, case.groups)]
 
 
 def _gradients(case: Case) -> Measured:
@@ -220,7 +225,7 @@ def _factor_information(case: Case) -> Measured:
     x, _ = case.embeddings.scored
     modality = case.modalities[0]
     return [
-        d.v_information(x, codes, modality=modality, factor_name=name)
+        d.v_information(x, codes, case.groups, modality=modality, factor_name=name)
         for name, codes in _labels(case).items()
     ]
 
@@ -231,7 +236,7 @@ def _binned_information(case: Case) -> Measured:
     return [
         m
         for name, codes in _labels(case).items()
-        for m in d.mi_proxy(x, codes, modality=modality, factor_name=name)
+        for m in d.mi_proxy(x, codes, case.groups, modality=modality, factor_name=name)
     ]
 
 
@@ -310,7 +315,7 @@ CHECKS: tuple[Check, ...] = (
         name="canonical_correlations",
         failure="alignment",
         question="How strongly are the two modalities correlated on held-out pairs?",
-        measure=lambda case: [d.canonical_correlations(case.embeddings)],
+        measure=lambda case: [d.canonical_correlations(case.embeddings, case.groups)],
         profiles=_LATER,
         damage=controls.NOISE,
     ),

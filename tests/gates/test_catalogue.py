@@ -381,6 +381,32 @@ def test_the_quantile_of_a_tail_takes_two_hundred_trusted_pairs():
         check_named("tail_excess").measure(dataclasses.replace(case, trusted=np.arange(250) < 199))
 
 
+def test_checks_of_captioned_pictures_take_their_groups():
+    case = pairs_of(n=250)
+    grouped = dataclasses.replace(
+        case,
+        groups=np.arange(250) // 2,
+        trusted=np.arange(250) < 200,
+        factors={"f": np.arange(250) // 2 % 3},
+    )
+    groups, trusted, e = grouped.groups, grouped.trusted, grouped.embeddings
+    with pytest.raises(InputError, match=r"100 relevance groups of trusted pairs cannot place .* trust 200"):
+        check_named("tail_excess").measure(grouped)
+    single = np.concatenate([np.arange(200), np.arange(50) // 2 + 200])
+    enough = dataclasses.replace(grouped, groups=single)
+    about_f = {"modality": "image", "factor_name": "f"}
+    for name, of, expected in (
+        ("tail_excess", enough, d.tail_excess(enough.pair_losses, trusted, single)),
+        ("exchangeability", grouped, d.exchangeability(grouped.mismatch_scores, trusted, groups)),
+        ("canonical_correlations", grouped, d.canonical_correlations(e, groups)),
+        ("ridge_cca", grouped, d.ridge_cca(e, groups, directions=grouped.directions)),
+        ("factor_information", grouped, d.v_information(e.scored[0], groups % 3, groups, **about_f)),
+        ("binned_information", grouped, d.mi_proxy(e.scored[0], groups % 3, groups, **about_f)[0]),
+    ):
+        assert check_named(name).measure(of)[0] == expected
+        assert check_named(name).measure(dataclasses.replace(of, groups=None))[0] != expected
+
+
 def test_what_costs_most_is_measured_on_all_of_two_thousand_pairs():
     case = pairs_of(n=2000, width=4)
     assert case.some_embeddings is case.embeddings
