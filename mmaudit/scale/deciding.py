@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from mmaudit.gates import Limit, Verdict
 from mmaudit.gates.auditor import Auditor
 from mmaudit.gates.catalogue import check_named
 from mmaudit.gates.decide import decide
+from mmaudit.gates.per_bit import per_bit
 from mmaudit.inference import exact
 from mmaudit.inference.sequences import BettingSequence
 from mmaudit.measurement import Measurement
@@ -178,7 +178,8 @@ def _audit(
     known = _known(trusted, found.n)
     order = generator(settings.seed, "sampled queries").permutation(found.n)
     limits = {name: _limit(name, settings) for name in GATES}
-    decided = _whole(found, limits, modalities, settings)
+    meanings = found.n if codes is None else len(np.unique(codes))
+    decided = _whole(found, meanings, limits, modalities, settings)
     if found.violations() == 0:
 
         def ranked(drawn: IntArray) -> Ranks:
@@ -279,18 +280,17 @@ def _limit(name: str, settings: Settings) -> Limit:
 
 
 def _whole(
-    found: Survey, limits: dict[str, Limit], modalities: tuple[str, str], settings: Settings
+    found: Survey, meanings: int, limits: dict[str, Limit], modalities: tuple[str, str], settings: Settings
 ) -> list[Decided]:
-    """Return the gates on what was taken of all rows."""
+    """Return the gates on what was taken of all rows, of so many relevance groups."""
     confidence = settings.confidence
     bad = exact("contract violations", float(found.violations()), found.n, method="count over all rows")
     measured: dict[str, list[Measurement]] = {"contract": [bad]}
     if found.violations() == 0:
         sides = list(zip(found.sides, modalities, strict=True))
-        bits = math.log2(max(2, found.n))
         measured["separation"] = [separation(side, m, confidence) for side, m in sides]
         measured["rank_asymmetry"] = [rank_asymmetry(found, confidence)]
-        measured["effective_rank"] = [_per_bit(effective_rank(s, m, confidence), bits) for s, m in sides]
+        measured["effective_rank"] = [per_bit(effective_rank(s, m, confidence), meanings) for s, m in sides]
     decisions = []
     for name, measurements in measured.items():
         verdict = decide(
@@ -329,20 +329,6 @@ def _unseen(check: str, found: Survey, limit: Limit) -> Decided:
         method="not measured",
         guarantee="none",
         reason=f"{found.violations()} rows are NaN, infinite or zero; mend the encoder or drop these items",
-    )
-
-
-def _per_bit(m: Measurement, bits: float) -> Measurement:
-    if m.value is None or m.low is None or m.high is None or m.se is None:
-        return m
-    return dataclasses.replace(
-        m,
-        value=m.value / bits,
-        low=m.low / bits,
-        high=m.high / bits,
-        se=m.se / bits,
-        unit="dimensions/bit",
-        method=f"{m.method}, over log2 n",
     )
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mmaudit import Settings, Verdict
-from mmaudit.diagnostics import hubness, ranks
-from mmaudit.embeddings import Embeddings
+from mmaudit.diagnostics import effective_rank, hubness, ranks
+from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.failures import damage as plant
 from mmaudit.scale import audit_large, deciding
@@ -119,6 +119,16 @@ def test_groups_are_all_right_answers(healthy):
         next(d.value for d in a.decisions if d.check == "pair_discrimination") for a in (alone, together)
     )
     assert second > first
+
+
+def test_the_rank_is_counted_for_each_bit_of_the_meanings_and_named_so(healthy):
+    x, y = (np.repeat(z[:750], 4, axis=0) for z in healthy)
+    groups = np.repeat(np.arange(750), 4)
+    for given, bits in ((None, np.log2(N)), (groups, np.log2(750))):
+        (rank,) = (d for d in audit_large(x, y, groups=given).decisions if d.check == "effective_rank")
+        whole = min(effective_rank(unit_rows(z)).value for z in (x, y))
+        assert rank.value == pytest.approx(whole / bits, rel=1e-4)
+        assert rank.reason.startswith("effective dimensions a bit_")
 
 
 def test_copies_are_counted_over_all_rows_and_hubs_within_a_random_gallery(healthy, monkeypatch):
