@@ -12,11 +12,12 @@ import numpy.typing as npt
 from mmaudit.diagnostics import Ranks
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Similarity
-from mmaudit.errors import InputError
+from mmaudit.errors import ControlError, InputError
 from mmaudit.executor import Executor, open_executor
 from mmaudit.gates import Limit, Verdict
 from mmaudit.gates.auditor import Auditor
 from mmaudit.gates.catalogue import check_named
+from mmaudit.gates.controls import with_trusted
 from mmaudit.gates.decide import decide
 from mmaudit.gates.per_bit import per_bit
 from mmaudit.inference import exact
@@ -136,8 +137,8 @@ def audit_large(
     decided costs nothing, and it speaks of the mean over *these* pairs, less the few that chose the depth of
     the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at ``alpha`` over the
     number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage, on
-    :data:`CONTROL_ITEMS` of these pairs, does not accept. Beside the gates stand figures without a limit:
-    exact copies among all rows, and hubness within a random gallery of these pairs.
+    :data:`CONTROL_ITEMS` of these pairs and some trusted ones, does not accept. Beside the gates stand
+    figures without a limit: exact copies among all rows, and hubness within a random gallery of these pairs.
 
     The passes over all rows are jobs for ``executor`` (default: the one that the settings name); which it was
     does not show in the result. Raises :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer
@@ -375,7 +376,7 @@ def _controls(
     decided: list[Decided],
 ) -> list[Decided]:
     """Return ``decided`` with the control of every acceptance, which is lost where none can be shown."""
-    rows = np.sort(order[-CONTROL_ITEMS:])
+    rows = with_trusted(order[-CONTROL_ITEMS:], known, settings.seed)
     x, y = (np.asarray(z[rows]) for z in sides)
     given = dict(zip(modalities, (x, y), strict=True))
     pairs = Pairs(
@@ -390,10 +391,20 @@ def _controls(
         if d.verdict is not Verdict.ACCEPT:
             controlled.append(d)
             continue
-        sample = auditor.run(d.check)
-        if sample.control is None:
-            reason = f"{d.reason}; on {len(rows)} of these pairs the gate could not be seen to reject damage"
+        try:
+            controlled.append(dataclasses.replace(d, control=_planted(auditor, d.check)))
+        except ControlError as error:
+            reason = f"{d.reason}; on {len(rows)} of these pairs: {error}"
             controlled.append(dataclasses.replace(d, verdict=Verdict.INCONCLUSIVE, reason=reason))
-        else:
-            controlled.append(dataclasses.replace(d, control=sample.control.severity))
     return controlled
+
+
+def _planted(auditor: Auditor, check: str) -> float:
+    """Return the smallest damage that ``check`` rejects in a sample; raises :class:`ControlError` if none."""
+    undamaged = auditor.run(check, control=False)
+    if undamaged.verdict in (Verdict.REJECT, Verdict.NOT_EVIDENCED):
+        raise ControlError(f"no damage was planted, for as they are, {undamaged.reason}")
+    try:
+        return auditor.control(check).severity
+    except InputError as error:
+        raise ControlError(f"damaged, they cannot be measured: {error}") from error
