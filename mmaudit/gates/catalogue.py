@@ -22,6 +22,7 @@ from mmaudit.gates.check import Check
 from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.edit_checks import EDIT_CHECKS
 from mmaudit.gates.outcome import Limit
+from mmaudit.gates.per_bit import per_bit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import IntArray
@@ -74,26 +75,8 @@ def _per_side(diagnostic: Callable[..., Measurement]) -> Callable[[Case], Measur
 
 
 def _rank_per_bit(case: Case) -> Measured:
-    """The effective rank over log2 n, the bits it takes to tell n items apart."""
-    bits = math.log2(max(2, len(case.x)))
-    measured = []
-    for m in _per_side(d.effective_rank)(case):
-        if m.value is None or m.se is None or m.low is None or m.high is None:
-            measured.append(m)
-            continue
-        measured.append(
-            dataclasses.replace(
-                m,
-                name=m.name.replace("effective_rank", "effective dimensions a bit"),
-                value=m.value / bits,
-                low=m.low / bits,
-                high=m.high / bits,
-                se=m.se / bits,
-                unit="dimensions/bit",
-                method=f"{m.method}, over log2 n",
-            )
-        )
-    return measured
+    groups = len(case.x) if case.groups is None else len(np.unique(case.groups))
+    return [per_bit(m, groups) for m in _per_side(d.effective_rank)(case)]
 
 
 def _symmetry_gap(case: Case) -> Measured:
@@ -546,10 +529,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="effective_rank",
         failure="collapse",
-        question="Does each modality span enough dimensions to tell its items apart?",
+        question="Does each modality span enough dimensions to tell its meanings apart?",
         measure=_rank_per_bit,
         limit=_field(
-            "distinguishability: n items need log2 n bits; below half a dimension a bit, every direction "
+            "distinguishability: n meanings need log2 n bits; below half a dimension a bit, every direction "
             "would have to carry a four-level code",
             low=0.5,
         ),

@@ -10,13 +10,14 @@ from mmaudit import diagnostics as d
 from mmaudit import inference
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.failures import damage
-from mmaudit.gates import CHECKS, Verdict, check_named
+from mmaudit.gates import CHECKS, Auditor, Verdict, check_named
 from mmaudit.gates.case import Case, Inputs
 from mmaudit.gates.check import ACCESS
 from mmaudit.gates.controls import SEVERITIES, smallest
 from mmaudit.gates.data_checks import _with_simultaneous
 from mmaudit.gates.facets import Scan
 from mmaudit.gates.policy import FAILURE_ORDER
+from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
 from mmaudit.subjects import Training
 from mmaudit.subjects.encode import violations
@@ -241,7 +242,25 @@ def test_the_rank_of_each_modality_is_counted_a_bit():
         for field in ("value", "low", "high", "se"):
             assert getattr(m, field) == pytest.approx(getattr(rank, field) / 6)
         assert m.name == rank.name.replace("effective_rank", "effective dimensions a bit")
-        assert m.method.endswith(", over log2 n")
+        assert m.method.endswith(", over log2 of the relevance groups")
+
+
+def test_bits_are_counted_of_meanings_and_not_of_pairs():
+    """Eight meanings take three bits, however many pictures each has; every text is the name of its class."""
+    rng = generator(6, "classes")
+    meanings = np.arange(512) % 8
+    classes = rng.normal(size=(8, 32))
+    case = Case(x=classes[meanings] + 0.5 * rng.normal(size=(512, 32)), y=classes[meanings], groups=meanings)
+    whole = d.per_side(d.effective_rank, case.embeddings)
+    for m, rank in zip(check_named("effective_rank").measure(case), whole, strict=True):
+        assert m.value == pytest.approx(rank.value / 3)
+    alone = dataclasses.replace(case, groups=np.arange(512))
+    assert check_named("effective_rank").measure(alone)[0].value == pytest.approx(whole[0].value / 9)
+    few = Auditor(
+        {"image": case.x, "text": case.y},
+        Pairs(inputs={"image": np.arange(512), "text": np.arange(512)}, groups=meanings % 4),
+    )
+    assert few.run("effective_rank", control=False).verdict is Verdict.ACCEPT
 
 
 def test_a_rank_without_an_interval_stays_and_hides_no_other(monkeypatch):
