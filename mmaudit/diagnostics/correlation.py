@@ -220,17 +220,21 @@ def _hsics(x: FloatArray, y: FloatArray) -> list[tuple[float, FloatArray]]:
     return [_hsic(one, other, product) for (one, other), product in zip(pairs, products, strict=True)]
 
 
-def linear_cka(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+def linear_cka(
+    embeddings: Embeddings, *, clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Debiased linear CKA: HSIC(x, y) / √(HSIC(x, x) HSIC(y, y)), each HSIC unbiased.
 
     Kornblith et al. 2019 with the estimator of Song et al. 2012 (Nguyen et al. 2021, eq. 3): unlike plain CKA
     it does not tend to 1 as d/n grows; 0 on average for unrelated modalities, and may be slightly negative.
-    The interval is the infinitesimal jackknife over pairs. Undefined below 4 pairs, or where one side has
-    no variance to be seen.
+    The interval is the infinitesimal jackknife over pairs, those of one label of ``clusters`` (n,) as one.
+    Undefined below 4 pairs, or where one side has no variance to be seen.
     """
     x, y = embeddings.scored
     sides = (f"{embeddings.modalities[0]} embeddings", f"{embeddings.modalities[1]} embeddings")
-    return debiased_cka("linear_cka", x, y, sides, direction="higher is better", confidence=confidence)
+    return debiased_cka(
+        "linear_cka", x, y, sides, direction="higher is better", clusters=clusters, confidence=confidence
+    )
 
 
 def debiased_cka(
@@ -240,6 +244,7 @@ def debiased_cka(
     sides: tuple[str, str],
     *,
     direction: Direction,
+    clusters: npt.ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Measurement:
     """Return the debiased linear CKA of ``x`` (n, p) and ``y`` (n, d), which the ``sides`` are called."""
@@ -259,6 +264,7 @@ def debiased_cka(
         name,
         value,
         cross_influence / scale - 0.5 * value * (influence_x / own_x + influence_y / own_y),
+        clusters=clusters,
         confidence=confidence,
         unit="similarity",
         direction=direction,

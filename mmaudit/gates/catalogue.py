@@ -128,7 +128,8 @@ def _input_similarity(side: int) -> Callable[[Case], Measured]:
         if modality not in case.inputs.columns:
             raise InputError(f"the {modality} inputs are no arrays of numbers")
         rows, column = case.inputs.rows, case.inputs.columns[modality]
-        return [d.input_similarity(column, z[rows], modality=modality)]
+        clusters = None if case.groups is None else case.groups[rows]
+        return [d.input_similarity(column, z[rows], modality=modality, clusters=clusters)]
 
     return measure
 
@@ -314,7 +315,7 @@ CHECKS: tuple[Check, ...] = (
         name="linear_cka",
         failure="alignment",
         question="How similar are the two modalities' similarity structures (debiased linear CKA)?",
-        measure=lambda case: [d.linear_cka(case.embeddings)],
+        measure=lambda case: [d.linear_cka(case.embeddings, clusters=case.groups)],
         profiles=_LATER,
         damage=controls.NOISE,
     ),
