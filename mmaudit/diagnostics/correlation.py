@@ -120,12 +120,11 @@ def ridge_cca(
     Covariances (1/n) of unit rows, values clipped to [0, 1]. An exact description of these items that
     overfits: ``null`` is its mean over ``draws`` random pairings of the same rows, and the notes hold the
     permutation p-value (Phipson & Smyth 2010). With ``groups`` (n,) it is whole groups that are paired anew,
-    with others of their size. The null is worked out in float32, whose error is less than a
-    thousandth of what draws differ by, and compared with the value in float32.
-    :func:`canonical_correlations` is the one to judge by. ``directions`` are the principal ones of both
-    sides' unit rows, where they are known. Undefined below 2
-    pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive, or groups of
-    another length.
+    with others of their size. The null is worked out in float32, whose error is less than a thousandth of
+    what draws differ by, and compared with the value in float32. :func:`canonical_correlations` is the one to
+    judge by. ``directions`` are the principal ones of both sides' unit rows, where they are known. Undefined
+    below 2 pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive, or groups
+    of another length.
     """
     name = "ridge_cca"
     if top < 1 or not ridge > 0 or draws < 1:

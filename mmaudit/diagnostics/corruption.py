@@ -61,9 +61,9 @@ def mispairing_rate(
     weights give a consistent estimate, these the one of least variance. Trusted pairs of fewer than
     :data:`WEIGHED` groups make weights that suit themselves: then λ = ½, and π₀ᵗ is not taken to be known
     better than as many claimed pairs would tell π₀, since few pairs that happen to rank well look alike, too.
-    Undefined where π₀ᵗ cannot be told
-    from 1: a denominator that may be zero bounds nothing (Fieller 1954). The value is clipped to [0, 1] and
-    the interval, centred on it, is not. Without trusted pairs there is no ``null``.
+    Undefined where π₀ᵗ cannot be told from 1: a denominator that may be zero bounds nothing (Fieller 1954).
+    The value is clipped to [0, 1] and the interval, centred on it, is not. Without trusted pairs there is no
+    ``null``.
 
     An encoder that was trained on the claimed pairs has memorised the wrong ones as well: audit pairs that it
     was not trained on (``benchmarks/mispairing.py``).
@@ -172,9 +172,9 @@ def tail_excess(
 
     Pairs of one of ``groups`` (n,), such as the captions of a picture, have like losses, and a few hard
     pictures would decide where their quantile lies. So t counts groups that have trusted pairs, whose losses
-    share the weight of one (hierarchical conformal prediction: Lee et al. 2023): ``null``
-    is then what the share is expected to be at most. The interval takes groups of claimed pairs for clusters.
-    Raises :class:`~mmaudit.errors.InputError` on groups of another length.
+    share the weight of one (hierarchical conformal prediction: Lee et al. 2023): ``null`` is then what the
+    share is expected to be at most, if groups of any size are alike. The interval takes groups of claimed
+    pairs for clusters. Raises :class:`~mmaudit.errors.InputError` on groups of another length.
     """
     name = "tail_excess"
     loss, known, reason = _two_kinds(losses, trusted)
