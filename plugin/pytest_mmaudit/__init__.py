@@ -4,6 +4,11 @@ pytest imports this module in every run of every project that has mmaudit instal
 standard library: whatever costs time is imported by :func:`pytest_configure`, and only under ``--mmaudit``.
 """
 
+import os
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 
 __all__: list[str] = []
@@ -125,6 +130,29 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_mmaudit import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Refuse a value after a space that pytest took for a path of tests, and so for its rootdir.
+
+    pytest looks for the rootdir before it has seen any plugin's options, in PYTEST_ADDOPTS and on the command
+    line. The settings of the project would be those of another folder, or none.
+    """
+    known = early_config.known_args_namespace
+    if known.rootdir or known.inifilename:
+        return
+    typed = (*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *early_config.invocation_params.args)
+    options = {_option(name) for name in _OPTIONS}
+    here, root = early_config.invocation_params.dir, early_config.rootpath
+    for option, value in pairwise(map(str, typed)):
+        if option not in options or value.startswith("-"):
+            continue
+        path = Path(os.path.abspath(here / value))
+        misleads = not path.is_relative_to(here) or root not in (here, *here.parents)
+        if misleads and path.exists():
+            raise pytest.UsageError(
+                f"write {option}={value}: with a space, pytest takes the folder for the project's"
+            )
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:

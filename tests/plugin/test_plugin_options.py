@@ -92,3 +92,46 @@ def test_a_report_that_keeps_no_rows_is_refused(project, said, args, complaint):
 def test_a_json_report_of_the_users_own_stays_as_asked_for(project):
     project.audit(*ONE, "--json-report", "--json-report-file=mine.json", "-v").assert_outcomes(passed=1)
     assert '"keywords"' in (project.path / "mine.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--mmaudit-out", "../elsewhere"),
+        ("--mmaudit-subject", "../elsewhere/good.npz"),
+        ("--mmaudit-data", "below/table.csv"),
+    ],
+)
+def test_a_value_that_pytest_takes_for_the_rootdir_is_refused(project, said, option, value):
+    project.write("inner/pyproject.toml", "[tool.mmaudit]\nseed = 1\n")
+    project.write("inner/below/pytest.ini", "[pytest]\n")
+    project.write("inner/below/table.csv", "image,text\n")
+    (project.path / "elsewhere").mkdir()
+    (project.path / "good.npz").rename(project.path / "elsewhere" / "good.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.path / "inner")
+        result = project.run("--mmaudit", option, value)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        (line,) = said(result)
+        assert line.startswith(f"ERROR: write {option}={value}: with a space, pytest takes the folder for ")
+
+
+def test_a_path_outside_is_an_equals_sign_away(project):
+    project.write("inner/pyproject.toml", "[tool.mmaudit]\nseed = 11\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.path / "inner")
+        result = project.run(
+            "--mmaudit", *ONE, "--mmaudit-out=../mmaudit-out", "--mmaudit-subject=../good.npz"
+        )
+        result.assert_outcomes(passed=1)
+        named = project.run("--mmaudit", "--rootdir", ".", *ONE, "--mmaudit-subject", "../good.npz")
+        named.assert_outcomes(passed=1)
+    assert project.document("settings.json")["seed"] == 11
+
+
+def test_a_value_below_the_rootdir_may_follow_a_space(project):
+    project.write("pyproject.toml", "[tool.mmaudit]\nseed = 11\n")
+    (project.path / "store").mkdir()
+    (project.path / "good.npz").rename(project.path / "store" / "good.npz")
+    project.run("--mmaudit", "--mmaudit-subject", "store/good.npz", *ONE).assert_outcomes(passed=1)
+    assert project.document("settings.json")["seed"] == 11
