@@ -41,6 +41,8 @@ KEYS = (
     "executor",
 )
 
+_NONE_GIVEN = "return what is to be audited"
+
 
 def settings(config: pytest.Config) -> Settings:
     """Return the settings in force: command line, then ini keys, then ``[tool.mmaudit]``.
@@ -88,10 +90,11 @@ def _given(config: pytest.Config) -> Mapping[str, Any]:
 def subject(config: pytest.Config, spec: str | None) -> Any:
     """Return what is audited, ``None`` for the reference aligner: ``spec``, else the project's hook.
 
-    Raises :class:`pytest.UsageError` where ``spec`` leads nowhere.
+    Raises :class:`pytest.UsageError` where ``spec`` leads nowhere, and where what was named is ``None``: a
+    ``return`` that was forgotten must not have another subject audited.
     """
     if spec is None:
-        return config.hook.pytest_mmaudit_subject(config=config)
+        return _hooked(config)
     if spec.startswith(("http://", "https://")):
         return spec
     path = next((p for p in _candidates(config, spec) if p.exists()), None)
@@ -99,7 +102,23 @@ def subject(config: pytest.Config, spec: str | None) -> Any:
         if path is None:
             raise pytest.UsageError(f"mmaudit subject {spec!r}: no such file")
         return path
-    return _load(config, "subject", spec)
+    found = _load(config, "subject", spec)
+    if found is None:
+        raise pytest.UsageError(f"mmaudit subject {spec!r} gives None; {_NONE_GIVEN}")
+    return found
+
+
+def _hooked(config: pytest.Config) -> Any:
+    """Return what the project's hook gives, ``None`` where there is no such hook."""
+    hook = config.hook.pytest_mmaudit_subject
+    implementations = hook.get_hookimpls()
+    if not implementations:
+        return None
+    found = hook(config=config)
+    if found is None:
+        names = ", ".join(each.plugin_name for each in implementations)
+        raise pytest.UsageError(f"the hook pytest_mmaudit_subject gives None ({names}); {_NONE_GIVEN}")
+    return found
 
 
 def recipe(config: pytest.Config, spec: str | None) -> Trainable | None:

@@ -61,6 +61,27 @@ def test_a_subject_that_leads_nowhere_is_one_line(project, said, spec, complaint
     result.stderr.fnmatch_lines([f"ERROR: {complaint}"])
 
 
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+@pytest.mark.parametrize("spec", ["models:forgot", "models:nothing", "models:Box.kept"])
+def test_a_named_subject_that_is_none_is_one_line(project, said, flag, spec):
+    project.write(
+        "models.py", "nothing = None\n\nclass Box:\n    kept = None\n\ndef forgot():\n    'good.npz'\n"
+    )
+    result = project.run(flag, f"--mmaudit-subject={spec}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result) == [f"ERROR: mmaudit subject '{spec}' gives None; return what is to be audited"]
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+def test_a_hook_that_gives_none_is_one_line(project, said, flag):
+    project.write("conftest.py", "def pytest_mmaudit_subject(config):\n    'good.npz'\n")
+    result = project.run(flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = said(result)
+    assert line.startswith("ERROR: the hook pytest_mmaudit_subject gives None (")
+    assert "conftest.py" in line
+
+
 def test_data_that_are_no_pairs_are_one_line(project, said):
     project.write("data.py", "def pairs():\n    return [1, 2]\n")
     result = project.audit("--mmaudit-data=data:pairs")
