@@ -61,6 +61,22 @@ def test_a_subject_that_leads_nowhere_is_one_line(project, said, spec, complaint
     result.stderr.fnmatch_lines([f"ERROR: {complaint}"])
 
 
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("good.npz", ["subject: good, given embeddings", "data:    good, 120 pairs"]),
+        (
+            None,
+            ["subject: reference aligner, built in", "data:    built-in world (test and claims), * pairs"],
+        ),
+    ],
+)
+def test_the_terminal_says_what_was_audited_and_on_what(project, subject, told):
+    result = project.audit("-q", "-k", "contract", subject=subject)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*= mmaudit =*", *told, "", "verdict *"], consecutive=True)
+
+
 @pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
 @pytest.mark.parametrize("spec", ["models:forgot", "models:nothing", "models:Box.kept"])
 def test_a_named_subject_that_is_none_is_one_line(project, said, flag, spec):
