@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-__all__: list[str] = []
+__all__ = ["is_check"]
 
 _PREFIX = "mmaudit_"
 _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
@@ -191,6 +191,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     skip = pytest.mark.skip(reason="an audit check: runs under pytest --mmaudit")
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if item.get_closest_marker("mmaudit") or any(name.startswith(_PREFIX) for name in fixtures):
+        if is_check(item):
             item.add_marker(skip)
+
+
+def is_check(item: pytest.Item) -> bool:
+    """Return whether ``item`` takes part in the audit: by its marker, or by a fixture of ours."""
+    fixtures = getattr(item, "fixturenames", ())
+    return bool(item.get_closest_marker("mmaudit")) or any(name.startswith(_PREFIX) for name in fixtures)
