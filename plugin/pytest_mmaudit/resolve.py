@@ -41,6 +41,8 @@ KEYS = (
     "executor",
 )
 
+_ESCAPES = (Exception, SystemExit)
+"""What code of the user's may raise where it is run: ``argparse`` and ``sys.exit`` raise the second."""
 _NONE_GIVEN = "return what is to be audited"
 
 
@@ -114,10 +116,13 @@ def _hooked(config: pytest.Config) -> Any:
     implementations = hook.get_hookimpls()
     if not implementations:
         return None
-    found = hook(config=config)
+    where = f"the hook pytest_mmaudit_subject ({', '.join(each.plugin_name for each in implementations)})"
+    try:
+        found = hook(config=config)
+    except _ESCAPES as error:
+        raise pytest.UsageError(f"{where} raised {_line(error)}") from error
     if found is None:
-        names = ", ".join(each.plugin_name for each in implementations)
-        raise pytest.UsageError(f"the hook pytest_mmaudit_subject gives None ({names}); {_NONE_GIVEN}")
+        raise pytest.UsageError(f"{where} gives None; {_NONE_GIVEN}")
     return found
 
 
@@ -197,7 +202,7 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
         sys.path.insert(0, root)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except _ESCAPES as error:
         raise pytest.UsageError(f"{where}: cannot import {module_name}: {_line(error)}") from error
     try:
         found = operator.attrgetter(attribute)(found)
@@ -208,10 +213,10 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
         return found
     try:
         return found()
-    except Exception as error:
+    except _ESCAPES as error:
         raise pytest.UsageError(f"{where}: {attribute}() raised {_line(error)}") from error
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     first = (str(error).splitlines() or [""])[0]
-    return first if isinstance(error, MMAuditError) else f"{type(error).__name__}: {first}"
+    return first if isinstance(error, MMAuditError) else f"{type(error).__name__}: {first}".removesuffix(": ")

@@ -94,8 +94,41 @@ def test_a_hook_that_gives_none_is_one_line(project, said, flag):
     result = project.run(flag)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = said(result)
-    assert line.startswith("ERROR: the hook pytest_mmaudit_subject gives None (")
-    assert "conftest.py" in line
+    assert line.startswith("ERROR: the hook pytest_mmaudit_subject (")
+    assert line.endswith("conftest.py) gives None; return what is to be audited")
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ValueError('no weights')", "ValueError: no weights"),
+        ("SystemExit(3)", "SystemExit: 3"),
+        ("SystemExit()", "SystemExit"),
+    ],
+)
+def test_a_hook_that_raises_is_one_line(project, said, flag, error, told):
+    project.write("conftest.py", f"def pytest_mmaudit_subject(config):\n    raise {error}\n")
+    result = project.run(flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = said(result)
+    assert line.endswith(f"conftest.py) raised {told}")
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sys.exit('no weights')", "cannot import models: SystemExit: no weights"),
+        ("def best():\n    sys.exit(3)", "best() raised SystemExit: 3"),
+        ("def best():\n    argparse.ArgumentParser().parse_args(['--no'])", "best() raised SystemExit: 2"),
+    ],
+)
+def test_a_subject_that_exits_is_one_line(project, said, flag, text, told):
+    project.write("models.py", f"import argparse\nimport sys\n\n{text}\n")
+    result = project.run(flag, "--mmaudit-subject=models:best")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result) == [f"ERROR: mmaudit subject 'models:best': {told}"]
 
 
 def test_data_that_are_no_pairs_are_one_line(project, said):
@@ -130,6 +163,7 @@ ENCODERS = {
     "flat": ("return z[items][:, 0]", "returned float64 of shape (120,); expected real numbers"),
     "short": ("return z[items][:-1]", "returned 119 rows for 120 inputs"),
     "wide": ("return np.hstack([z, z])[items]", "embeddings are 16 wide, text embeddings 32"),
+    "exits": ("raise SystemExit(3)", "raised SystemExit on a batch of 120: 3"),
     "nan": ("return z[items] * np.nan", "embeddings hold NaN"),
     "unsteady": ("return z[items] + rng.standard_normal((len(items), 16))", "on a second call"),
 }
