@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["is_check"]
+__all__ = ["INI_KEYS", "is_check"]
 
 _PREFIX = "mmaudit_"
 _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
@@ -97,6 +97,9 @@ _INI_ONLY = {
     "alpha": ("float", "family-wise error rate of all rejections together (default: 0.05)"),
     "inconclusive": ("string", "what an interval across its limit does to a test: fail (default) or pass"),
 }
+
+INI_KEYS = tuple(_PREFIX + name for name in (*_OPTIONS, *_INI_ONLY))
+"""Every ini key of ours; another one that begins like them is misspelt."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,6 +22,7 @@ from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
 from mmaudit.subjects.arrays import FILES
 from mmaudit.suites import Trainable
+from pytest_mmaudit import INI_KEYS
 
 __all__ = ["data", "recipe", "settings", "sign_key", "started", "subject"]
 
@@ -77,6 +78,11 @@ def _placed(config: pytest.Config, key: str, path: str | None) -> str | None:
 
 
 def _given(config: pytest.Config) -> Mapping[str, Any]:
+    # Private, but all there is in both pytest 8.4 and 9: ``inicfg`` is deprecated, ``getini`` knows no typos.
+    for key in sorted(config._get_unknown_ini_keys()):
+        if key.startswith("mmaudit_"):
+            way_out = mmaudit.settings.did_you_mean(key, INI_KEYS)
+            raise pytest.UsageError(f"unknown ini key {key!r}; {way_out}")
     given: dict[str, Any] = {}
     for key in KEYS:
         value = config.getoption(f"mmaudit_{key}", None)

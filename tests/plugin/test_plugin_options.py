@@ -55,16 +55,31 @@ def test_native_toml_keys(project):
             "[tool.mmaudit.limits]\nsymetry_gap = {high = 1}\n",
             "mmaudit limit for 'symetry_gap', which is no check; did you mean 'symmetry_gap'?",
         ),
+        (
+            "pytest.ini",
+            "[pytest]\nmmaudit_subjekt = models:best\n",
+            "unknown ini key 'mmaudit_subjekt'; did you mean 'mmaudit_subject'?",
+        ),
+        ("pytest.ini", "[pytest]\nmmaudit_limits = {}\n", "unknown ini key 'mmaudit_limits'; *"),
         ("pytest.ini", "[pytest]\nmmaudit_seed = many\n", "*mmaudit_seed*many*"),
         ("pytest.ini", "[pytest]\nmmaudit_inconclusive = maybe\n", "*'inconclusive' is 'maybe'; expected *"),
     ],
 )
-def test_a_mistake_is_one_line(project, said, file, text, complaint):
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+def test_a_mistake_is_one_line(project, said, flag, file, text, complaint):
     project.write(file, text)
-    result = project.audit()
+    result = project.run(flag)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert len(said(result)) == 1
     result.stderr.fnmatch_lines([f"ERROR: {complaint}"])
+
+
+def test_a_key_of_another_plugin_and_a_run_without_the_audit_are_left_alone(project):
+    project.write("pytest.ini", "[pytest]\nmmaudit_subjekt = models:best\n")
+    project.write("test_own.py", "def test_own():\n    pass\n")
+    project.run().assert_outcomes(passed=1, warnings=1)
+    project.write("pytest.ini", "[pytest]\nother_key = 1\n")
+    project.audit(*ONE).assert_outcomes(passed=1, warnings=1)
 
 
 def test_a_required_check_that_lacks_its_means_fails(project):
