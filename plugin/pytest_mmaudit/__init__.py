@@ -136,23 +136,26 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Refuse a value after a space that pytest took for a path of tests, and so for its rootdir.
+    """Refuse a value after a space that pytest took for a path of tests, or that may be meant as one.
 
     pytest looks for the rootdir before it has seen any plugin's options, in PYTEST_ADDOPTS and on the command
     line. The settings of the project would be those of another folder, or none.
     """
     known = early_config.known_args_namespace
-    if known.rootdir or known.inifilename:
-        return
+    here, root = early_config.invocation_params.dir, early_config.rootpath
     typed = (*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *early_config.invocation_params.args)
     options = {_option(name) for name in _OPTIONS}
-    here, root = early_config.invocation_params.dir, early_config.rootpath
     for option, value in pairwise(map(str, typed)):
-        if option not in options or value.startswith("-"):
-            continue
         path = Path(os.path.abspath(here / value))
-        misleads = not path.is_relative_to(here) or root not in (here, *here.parents)
-        if misleads and path.exists():
+        if option not in options or value.startswith("-") or not os.path.exists(path):
+            continue
+        if option == _option("save"):
+            raise pytest.UsageError(
+                f"{option} takes {value!r} for the name to save under; write {option}={value} if it is one, "
+                "or the paths of tests before the option"
+            )
+        elsewhere = not path.is_relative_to(here) or root not in (here, *here.parents)
+        if elsewhere and not (known.rootdir or known.inifilename):
             raise pytest.UsageError(
                 f"write {option}={value}: with a space, pytest takes the folder for the project's"
             )

@@ -150,3 +150,8 @@ def test_a_value_below_the_rootdir_may_follow_a_space(project):
     (project.path / "good.npz").rename(project.path / "store" / "good.npz")
     project.run("--mmaudit", "--mmaudit-subject", "store/good.npz", *ONE).assert_outcomes(passed=1)
     assert project.document("settings.json")["seed"] == 11
+
+
+def test_a_value_too_long_for_a_path_is_none(project):
+    result = project.audit("-k", "y" * 300)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
