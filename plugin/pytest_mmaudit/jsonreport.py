@@ -33,13 +33,19 @@ class TestRow:
 def prepare(config: pytest.Config) -> None:
     """Switch the report on, in memory only, unless the user asked for one: then it stays as asked for.
 
-    Raises :class:`pytest.UsageError` where the plugin is switched off or told to keep no rows.
+    Raises :class:`pytest.UsageError` where it, or what it reads, is switched off, and
+    where it is told to keep no rows.
     """
     option = config.option
     if not hasattr(option, "json_report"):
         raise pytest.UsageError(
             "--mmaudit needs the plugin pytest-json-report; do not switch it off (-p no:pytest_jsonreport), "
             "or add -p pytest_jsonreport.plugin"
+        )
+    if not hasattr(option, "tbstyle"):
+        raise pytest.UsageError(
+            "--mmaudit needs pytest's own terminal plugin, whose options pytest-json-report reads; "
+            "do not switch it off (-p no:terminal)"
         )
     if option.json_report_summary:
         raise pytest.UsageError(

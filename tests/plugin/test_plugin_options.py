@@ -94,6 +94,7 @@ def test_a_required_check_that_lacks_its_means_fails(project):
     ("args", "complaint"),
     [
         (["-p", "no:pytest_jsonreport"], "--mmaudit needs the plugin pytest-json-report*"),
+        (["-p", "no:terminal"], "--mmaudit needs pytest's own terminal plugin, *"),
         (["--json-report-summary"], "--json-report-summary drops the rows*"),
     ],
 )
