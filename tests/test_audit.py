@@ -49,6 +49,22 @@ def test_the_catalogue_runs_in_order_and_certifies_itself(result):
     assert result.verdict in set(Verdict)
 
 
+def test_labels_may_be_lists(pairs, tmp_path):
+    (source,) = pairs.nuisance
+    called = ["web", "agency", "paper"]
+    listed = Pairs(
+        inputs=pairs.inputs,
+        groups=pairs.groups.tolist(),
+        nuisance={source: [called[code] for code in pairs.nuisance[source]]},
+        trusted=pairs.trusted.tolist(),
+        name=pairs.name,
+    )
+    arrays = dataclasses.replace(pairs, code_names={source: called})
+    of_lists, of_arrays = audit(table(), listed), audit(table(), arrays)
+    assert of_lists.outcomes == of_arrays.outcomes
+    assert of_lists.write(tmp_path).digest == of_arrays.write(tmp_path).digest
+
+
 def test_any_order_of_single_checks_gives_the_same_outcomes(result, pairs):
     auditor = Auditor(table(), pairs)
     names = [c.name for c in auditor.checks]
