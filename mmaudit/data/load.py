@@ -55,7 +55,10 @@ def load_pairs(source: str | Path, options: Options | None = None, *, report: Pa
         raise InputError(f"mmaudit setting 'data.root' is {str(root)!r}, which is no folder")
     if not len(table):
         raise InputError(f"{path.name}: no rows; give one a pair")
-    return _pairs(table, path.name, root.absolute(), options, report)
+    # Paths are held to the root as they are written, so it may have no "..": behind a link to a folder only
+    # the system knows where that leads. Without one, links stay as they are.
+    root = root.resolve() if ".." in root.parts else root.absolute()
+    return _pairs(table, path.name, root, options, report)
 
 
 def _pairs(table: Table, name: str, root: Path, options: Options, report: Path | None) -> Pairs:
