@@ -19,7 +19,7 @@ from mmaudit.comparison import Comparison, Conditions, Side
 from mmaudit.data import Options, csv_text, load_pairs
 from mmaudit.data.files import Files
 from mmaudit.diagnostics.retrieval import group_codes
-from mmaudit.errors import InputError
+from mmaudit.errors import InputError, SettingsError
 from mmaudit.evidence import (
     Bundle,
     PrivateKey,
@@ -168,11 +168,19 @@ def audit(
     ``subject`` is anything :func:`mmaudit.subjects.as_subject` takes, ``None`` the reference aligner;
     ``pairs=None`` the built-in world or, for given embeddings, their rows. A path is read by
     :func:`mmaudit.load_pairs` as ``settings.table`` says; a mapping of two modalities to their inputs will
-    do where nothing else is known of the pairs. Raises :class:`SubjectError` and :class:`InputError` on what
+    do where nothing else is known of the pairs. ``settings`` come from :func:`mmaudit.load_settings`; no file
+    is read unasked. Raises :class:`SubjectError`, :class:`InputError` and :class:`SettingsError` on what
     cannot be used; a broken encoder is a rejection, not an error.
     """
     started = now()
-    auditor = Auditor(subject, _pairs_of(pairs, settings or Settings()), settings, progress=progress)
+    settings = settings or Settings()
+    if subject is None and settings.subject is not None:
+        raise SettingsError(
+            f"the settings name the subject {settings.subject!r}, which only pytest --mmaudit loads; give "
+            "audit() the subject itself"
+        )
+    given = settings.data if pairs is None else pairs
+    auditor = Auditor(subject, _pairs_of(given, settings), settings, progress=progress)
     with contextlib.closing(open_executor(auditor.settings.executor)) as executor:
         stress = Stress(auditor, executor)
         outcomes = []

@@ -110,16 +110,10 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
-    from mmaudit.gates import CHECKS
-    from mmaudit.gates.check import ACCESS
-    from mmaudit.settings import load, read_pyproject
+    from mmaudit.gates import load_settings
 
-    return load(
-        read_pyproject(Path("pyproject.toml")),
-        {"seed": arguments.seed, "executor": arguments.executor},
-        checks=[check.name for check in CHECKS],
-        access={*ACCESS, *(level for level, _ in ACCESS.values())},
-    )
+    path = Path("pyproject.toml")
+    return load_settings(path if path.exists() else None, seed=arguments.seed, executor=arguments.executor)
 
 
 def _labels(path: Path) -> Any:
