@@ -106,8 +106,10 @@ def sentence(outcome: Outcome) -> str:
 def advice(outcome: Outcome) -> str:
     """Return what the gate's own reason adds to the numbers, which it may open with; empty where nothing."""
     m, reason = outcome.measurement, plain(outcome.reason)
-    restated = m is not None and reason.startswith(f"{m.name} ")
-    return reason.partition("; ")[2] if restated else reason
+    if m is None or not reason.startswith(f"{m.name} "):
+        return reason
+    # Why it is undefined is part of the finding, and may hold advice of its own.
+    return "" if m.value is None else reason.partition("; ")[2]
 
 
 def why(

@@ -108,6 +108,13 @@ def test_sentences_without_numbers(make):
     assert words.sentence(make(verdict=Verdict.REJECT, measurement=None)) == "symmetry_gap was not measured."
     undefined = make(verdict=Verdict.INCONCLUSIVE, measurement=(None, None, None))
     assert words.sentence(undefined) == "symmetry_gap is undefined (no reason was given)."
+    why = "there is no such item; give one"
+    said = dataclasses.replace(
+        undefined,
+        measurement=dataclasses.replace(undefined.measurement, notes=(why,)),
+        reason=f"symmetry_gap is undefined: {why}",
+    )
+    assert words.sentence(said) == f"symmetry_gap is undefined ({why})."
     assert words.sentence(make(verdict=None, limit=None)).endswith("(95 %, n 400), no limit set.")
 
 
