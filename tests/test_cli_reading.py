@@ -1,5 +1,9 @@
 """``mmaudit show`` and ``mmaudit compare``, as a user types them."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -58,6 +62,19 @@ def test_show_says_what_a_bundle_says(bundles, capsys, part):
         f"digest:   sha256 {bundle.digest}",
         f"verify:   mmaudit verify {getattr(bundle, part)}",
     ]
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("command", ["show", "verify", "compare"])
+def test_a_reader_that_went_away_is_no_error(bundles, command, buffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "" if buffered else "1")
+    files = [str(bundles["good"].archive)] * (2 if command == "compare" else 1)
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "wb") as gone:
+        argv = [sys.executable, "-m", "mmaudit", command, *files]
+        done = subprocess.run(argv, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 141)
 
 
 def test_show_hides_what_does_not_verify_until_it_is_asked_for(broken, capsys):
