@@ -248,11 +248,11 @@ def _keygen(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from mmaudit.errors import BundleError
     from mmaudit.evidence.reading import read
-    from mmaudit.evidence.store import FOLDER, resolve
+    from mmaudit.evidence.store import nearest, resolve
     from mmaudit.report.show import SUSPECTS, show_lines
 
     try:
-        contents = read(resolve(arguments.bundle, Path(FOLDER)), tuple(SUSPECTS))
+        contents = read(resolve(arguments.bundle, nearest(Path())), tuple(SUSPECTS))
     except BundleError as error:
         return _refused("show", error)
     if contents.problems:
@@ -280,12 +280,13 @@ def _compare(arguments: argparse.Namespace) -> int:
     from mmaudit.comparison import ARRAYS, compare, side_of
     from mmaudit.errors import MMAuditError
     from mmaudit.evidence.reading import read
-    from mmaudit.evidence.store import FOLDER, resolve
+    from mmaudit.evidence.store import nearest, resolve
     from mmaudit.report.comparison import comparison_lines
 
+    folder = nearest(Path())
     try:
         before, now = (
-            side_of(read(resolve(spec, Path(FOLDER)), ARRAYS)) for spec in (arguments.before, arguments.now)
+            side_of(read(resolve(spec, folder), ARRAYS)) for spec in (arguments.before, arguments.now)
         )
         tolerance = None if arguments.tolerance is None else dict(arguments.tolerance)
         found = compare(before, now, tolerance)

@@ -64,6 +64,20 @@ def test_show_says_what_a_bundle_says(bundles, capsys, part):
     ]
 
 
+def test_baselines_are_those_of_the_project_from_any_of_its_folders(bundles, capsys, tmp_path, monkeypatch):
+    folder = tmp_path / "project" / ".mmaudit"
+    kept = save(bundles["good"].archive, folder, "main")
+    (tmp_path / "project" / "models" / "clip").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "models" / "clip")
+    for spec in ("latest", "main", "1"):
+        status, out, _ = run(capsys, "show", spec)
+        assert (status, out.splitlines()[-1]) == (0, f"verify:   mmaudit verify {kept}")
+    assert run(capsys, "compare", "main", "latest")[0] == 0
+    # A folder's own come first.
+    save(bundles["worse"].archive, tmp_path / "project" / "models" / ".mmaudit", "main")
+    assert run(capsys, "compare", kept, "main")[0] == 1
+
+
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("command", ["show", "verify", "compare"])
 def test_a_reader_that_went_away_is_no_error(bundles, command, buffered, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmaudit.errors import BundleError
 from mmaudit.evidence.paths import PARTIAL
 
-__all__ = ["FOLDER", "LATEST", "check_name", "resolve", "save", "stored"]
+__all__ = ["FOLDER", "LATEST", "check_name", "nearest", "resolve", "save", "stored"]
 
 FOLDER = ".mmaudit"
 """The folder's name below the root directory of a project."""
@@ -27,6 +27,12 @@ def check_name(name: str) -> None:
             f"{name[:80]!r} cannot name a baseline; use up to 64 letters, digits, '_' and '-', "
             "beginning with a letter or digit"
         )
+
+
+def nearest(start: Path) -> Path:
+    """Return the folder of baselines in ``start`` or, where it has none, in the first above that has."""
+    roots = (start, *start.absolute().parents)
+    return next((root / FOLDER for root in roots if (root / FOLDER).is_dir()), start / FOLDER)
 
 
 def stored(folder: Path) -> list[Path]:
