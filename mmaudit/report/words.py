@@ -135,12 +135,21 @@ def why(
 
 
 def certification_line(certifications: Iterable[Outcome]) -> str:
-    """Return how many null encoders the audit saw through; a certification accepts when it did."""
-    verdicts = [o.verdict for o in certifications]
-    if not verdicts:
+    """Return how many null encoders the audit saw through, which it accepts, and by name those it did not."""
+    found = {plain(o.check.removeprefix("null:")): o.verdict for o in certifications}
+    if not found:
         return "no null encoder was tried"
-    seen = verdicts.count(Verdict.ACCEPT)
-    return f"{seen} of {count(len(verdicts), 'null encoder')} rejected, as they must be"
+    seen = list(found.values()).count(Verdict.ACCEPT)
+    untried = [name for name, verdict in found.items() if verdict is Verdict.NOT_EVIDENCED]
+    passed = [
+        name for name, verdict in found.items() if verdict is not Verdict.ACCEPT and name not in untried
+    ]
+    line = f"{seen} of {count(len(found), 'null encoder')} rejected"
+    if seen == len(found):
+        return f"{line}, as they must be"
+    but = [f"{', '.join(passed)} got through"] if passed else []
+    but += [f"{', '.join(untried)} could not be tried"] if untried else []
+    return f"{line}, and all must be: {'; '.join(but)}"
 
 
 def diagnosis_line(diagnosis: Diagnosis) -> str:
