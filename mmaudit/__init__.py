@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mmaudit.data import load_pairs
     from mmaudit.embeddings import Embeddings
     from mmaudit.errors import BundleError, InputError, MMAuditError, SettingsError, SubjectError
-    from mmaudit.gates import CHECKS, Limit, Outcome, Verdict
+    from mmaudit.gates import CHECKS, Limit, Outcome, Verdict, load_settings
     from mmaudit.measurement import Measurement
     from mmaudit.pairs import Pairs, Renderer
     from mmaudit.settings import Settings
@@ -41,6 +41,7 @@ __all__ = [
     "as_subject",
     "audit",
     "load_pairs",
+    "load_settings",
 ]
 
 __version__ = "0.1.0"
@@ -50,7 +51,7 @@ _HOMES = {
     "mmaudit.data": ("load_pairs",),
     "mmaudit.embeddings": ("Embeddings",),
     "mmaudit.errors": ("BundleError", "InputError", "MMAuditError", "SettingsError", "SubjectError"),
-    "mmaudit.gates": ("CHECKS", "Limit", "Outcome", "Verdict"),
+    "mmaudit.gates": ("CHECKS", "Limit", "Outcome", "Verdict", "load_settings"),
     "mmaudit.measurement": ("Measurement",),
     "mmaudit.pairs": ("Pairs", "Renderer"),
     "mmaudit.settings": ("Settings",),

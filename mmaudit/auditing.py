@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from mmaudit import __version__
 from mmaudit.comparison import Comparison, Conditions, Side
-from mmaudit.data.faults import csv_text
+from mmaudit.data import Options, csv_text, load_pairs
 from mmaudit.data.files import Files
 from mmaudit.diagnostics.retrieval import group_codes
+from mmaudit.errors import InputError, SettingsError
 from mmaudit.evidence import (
     Bundle,
     PrivateKey,
@@ -157,7 +158,7 @@ class Audit:
 
 def audit(
     subject: Any = None,
-    pairs: Pairs | None = None,
+    pairs: Pairs | Mapping[str, Any] | str | Path | None = None,
     settings: Settings | None = None,
     *,
     progress: Progress | None = None,
@@ -165,11 +166,21 @@ def audit(
     """Run the catalogue against ``subject`` on ``pairs``: what ``pytest --mmaudit`` runs, without pytest.
 
     ``subject`` is anything :func:`mmaudit.subjects.as_subject` takes, ``None`` the reference aligner;
-    ``pairs=None`` the built-in world or, for given embeddings, their rows. Raises :class:`SubjectError` and
-    :class:`InputError` on what cannot be used; a broken encoder is a rejection, not an error.
+    ``pairs=None`` the built-in world or, for given embeddings, their rows. A path is read by
+    :func:`mmaudit.load_pairs` as ``settings.table`` says; a mapping of two modalities to their inputs will
+    do where nothing else is known of the pairs. ``settings`` come from :func:`mmaudit.load_settings`; no file
+    is read unasked. Raises :class:`SubjectError`, :class:`InputError` and :class:`SettingsError` on what
+    cannot be used; a broken encoder is a rejection, not an error.
     """
     started = now()
-    auditor = Auditor(subject, pairs, settings, progress=progress)
+    settings = settings or Settings()
+    if subject is None and settings.subject is not None:
+        raise SettingsError(
+            f"the settings name the subject {settings.subject!r}, which only pytest --mmaudit loads; give "
+            "audit() the subject itself"
+        )
+    given = settings.data if pairs is None else pairs
+    auditor = Auditor(subject, _pairs_of(given, settings), settings, progress=progress)
     with contextlib.closing(open_executor(auditor.settings.executor)) as executor:
         stress = Stress(auditor, executor)
         outcomes = []
@@ -181,6 +192,19 @@ def audit(
     certifications = [auditor.certify(name) for name in NULL_ENCODERS]
     settled = tuple(finalize(outcomes, auditor.settings))
     return Audit(settled, tuple(certifications), auditor, started, stress.record)
+
+
+def _pairs_of(given: Any, settings: Settings) -> Pairs | None:
+    if given is None or isinstance(given, Pairs):
+        return given
+    if isinstance(given, (str, Path)):
+        return load_pairs(given, Options(**settings.table))
+    if isinstance(given, Mapping):
+        return Pairs(inputs=given)
+    raise InputError(
+        f"cannot audit on a {type(given).__name__}; give a mapping such as {{'image': images, 'text': "
+        "captions}, the path of a table, or mmaudit.Pairs"
+    )
 
 
 def write_bundle(

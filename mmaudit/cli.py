@@ -1,6 +1,7 @@
 """The command line: ``mmaudit verify``, ``show``, ``compare``, ``attest``, ``keygen`` and ``large``."""
 
 import argparse
+import os
 import re
 import shutil
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _USAGE = 2
 _WHICH = "the zip, the run directory, or the number or name of one saved in .mmaudit, or latest"
 _UNAUTHENTICATED = 3
+_BROKEN_PIPE = 128 + 13
+"""What a shell shows of a program that the signal SIGPIPE has ended."""
 _DOUBT = "NOT VERIFIED: nothing that this bundle says can be relied on"
 _HEADLINES = {0: "verified", 1: "NOT VERIFIED", _UNAUTHENTICATED: "intact, but by whom is not verified"}
 
@@ -26,11 +29,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's) and return its exit status.
 
     0: done, or verified; 1: tampered or invalid, or a regression; 2: wrong usage, or nothing there; 3:
-    intact, but nothing says who wrote it.
+    intact, but nothing says who wrote it; 141: who read the output, such as ``head``, went away.
     """
-    arguments = _parser().parse_args(argv)
-    status: int = arguments.run(arguments)
-    return status
+    try:
+        try:
+            arguments = _parser().parse_args(argv)
+            status: int = arguments.run(arguments)
+            return status
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:
+        # At its exit Python writes what is left once more, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -237,11 +248,11 @@ def _keygen(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from mmaudit.errors import BundleError
     from mmaudit.evidence.reading import read
-    from mmaudit.evidence.store import FOLDER, resolve
+    from mmaudit.evidence.store import nearest, resolve
     from mmaudit.report.show import SUSPECTS, show_lines
 
     try:
-        contents = read(resolve(arguments.bundle, Path(FOLDER)), tuple(SUSPECTS))
+        contents = read(resolve(arguments.bundle, nearest(Path())), tuple(SUSPECTS))
     except BundleError as error:
         return _refused("show", error)
     if contents.problems:
@@ -269,12 +280,13 @@ def _compare(arguments: argparse.Namespace) -> int:
     from mmaudit.comparison import ARRAYS, compare, side_of
     from mmaudit.errors import MMAuditError
     from mmaudit.evidence.reading import read
-    from mmaudit.evidence.store import FOLDER, resolve
+    from mmaudit.evidence.store import nearest, resolve
     from mmaudit.report.comparison import comparison_lines
 
+    folder = nearest(Path())
     try:
         before, now = (
-            side_of(read(resolve(spec, Path(FOLDER)), ARRAYS)) for spec in (arguments.before, arguments.now)
+            side_of(read(resolve(spec, folder), ARRAYS)) for spec in (arguments.before, arguments.now)
         )
         tolerance = None if arguments.tolerance is None else dict(arguments.tolerance)
         found = compare(before, now, tolerance)

@@ -59,7 +59,6 @@ def _large(arguments: argparse.Namespace) -> int:
         print("mmaudit large: " + "".join(c if c.isprintable() else "?" for c in line), file=sys.stderr)
         return 2
     print(found)
-    print(f"{found.verdict.value}: {' and '.join(record['modalities'])}, {record['pairs']} pairs")
     return _STATUS[found.verdict.value]
 
 
@@ -99,7 +98,8 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
         "mmaudit": __version__,
         "verdict": found.verdict.value,
         "modalities": [first, second],
-        "pairs": x.shape[0],
+        "pairs": found.pairs,
+        "pilot_pairs": found.pilot,
         "width": x.shape[1],
         "similarity": arguments.similarity,
         "settings": {**settings.as_dict(), "digest": settings.digest()},
@@ -110,16 +110,10 @@ def _audited(arguments: argparse.Namespace) -> "tuple[LargeAudit, dict[str, Any]
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
-    from mmaudit.gates import CHECKS
-    from mmaudit.gates.check import ACCESS
-    from mmaudit.settings import load, read_pyproject
+    from mmaudit.gates import load_settings
 
-    return load(
-        read_pyproject(Path("pyproject.toml")),
-        {"seed": arguments.seed, "executor": arguments.executor},
-        checks=[check.name for check in CHECKS],
-        access={*ACCESS, *(level for level, _ in ACCESS.values())},
-    )
+    path = Path("pyproject.toml")
+    return load_settings(path if path.exists() else None, seed=arguments.seed, executor=arguments.executor)
 
 
 def _labels(path: Path) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.errors import InputError
+from mmaudit.labels import coded, column_of, marks_of
 
 __all__ = ["IntArray", "Made", "Pairs", "Renderer"]
 
@@ -58,8 +59,13 @@ class Pairs:
     pairs known to be right; ``None``: none is known. ``metadata`` maps a name to (n,) strings or real
     numbers (NaN: not known) of which nothing is said: they are scanned for shortcuts and cut into slices.
     ``splits`` (n,) strings name the part of the data each pair belongs to. ``places`` (n,) say where each
-    pair was read, ``left_out`` which rows were not used and why, one line each. Raises :class:`InputError` on
-    unequal lengths, and on a code without a name in a column whose codes have names.
+    pair was read, ``left_out`` which rows were not used and why, one line each.
+
+    Labels may be given as any sequence, and become arrays here: ``groups`` may be strings; strings in
+    ``factors`` and ``nuisance`` become codes by first appearance, which ``code_names`` then names; in
+    ``trusted``, 0 and 1 will do. Raises :class:`InputError`, which names the field and the row, on unequal
+    lengths, a label that is missing, NaN or of another kind than the first, and on a code without a name in a
+    column whose codes have names.
     """
 
     inputs: Mapping[str, Sequence[Any] | npt.NDArray[Any]]
@@ -77,7 +83,7 @@ class Pairs:
     description: str = ""
 
     def __post_init__(self) -> None:
-        """Check counts once, so that no diagnostic has to."""
+        """Check counts and make labels arrays once, so that no diagnostic has to."""
         if len(self.inputs) != 2:
             raise InputError(f"pairs need exactly two modalities, got {sorted(self.inputs) or 'none'}")
         counts = {name: len(column) for name, column in self.inputs.items()}
@@ -86,16 +92,20 @@ class Pairs:
                 f"unequal counts: {counts}; give one input a pair in each modality, in the same order"
             )
         n = next(iter(counts.values()))
-        columns: dict[str, Any] = {
-            "groups": self.groups,
-            "trusted": self.trusted,
-            "splits": self.splits,
-            "places": self.places,
+        made: dict[str, Any] = {
+            "groups": None if self.groups is None else column_of("groups", self.groups, n),
+            "trusted": None if self.trusted is None else marks_of("trusted", self.trusted, n),
+            "splits": None if self.splits is None else column_of("splits", self.splits, n),
+            "code_names": self.code_names,
         }
-        columns |= {f"factor {k!r}": v for k, v in self.factors.items()}
-        columns |= {f"nuisance {k!r}": v for k, v in self.nuisance.items()}
-        columns |= {f"metadata {k!r}": v for k, v in self.metadata.items()}
-        for label, column in columns.items():
+        for field, what in (("factors", "factor"), ("nuisance", "nuisance")):
+            given = getattr(self, field).items()
+            columns = {name: column_of(f"{what} {name!r}", column, n) for name, column in given}
+            made[field], made["code_names"] = coded(columns, made["code_names"])
+        for field, value in made.items():
+            object.__setattr__(self, field, value)
+        as_they_are = {f"metadata {name!r}": column for name, column in self.metadata.items()}
+        for label, column in {"places": self.places, **as_they_are}.items():
             if column is not None and np.shape(column) != (n,):
                 raise InputError(f"{label} has shape {np.shape(column)}; expected ({n},), one value a pair")
         for name, names in self.code_names.items():

@@ -49,6 +49,22 @@ def test_the_catalogue_runs_in_order_and_certifies_itself(result):
     assert result.verdict in set(Verdict)
 
 
+def test_labels_may_be_lists(pairs, tmp_path):
+    (source,) = pairs.nuisance
+    called = ["web", "agency", "paper"]
+    listed = Pairs(
+        inputs=pairs.inputs,
+        groups=pairs.groups.tolist(),
+        nuisance={source: [called[code] for code in pairs.nuisance[source]]},
+        trusted=pairs.trusted.tolist(),
+        name=pairs.name,
+    )
+    arrays = dataclasses.replace(pairs, code_names={source: called})
+    of_lists, of_arrays = audit(table(), listed), audit(table(), arrays)
+    assert of_lists.outcomes == of_arrays.outcomes
+    assert of_lists.write(tmp_path).digest == of_arrays.write(tmp_path).digest
+
+
 def test_any_order_of_single_checks_gives_the_same_outcomes(result, pairs):
     auditor = Auditor(table(), pairs)
     names = [c.name for c in auditor.checks]
@@ -168,6 +184,45 @@ def test_what_cannot_be_used_is_an_error():
         audit(3)
     with pytest.raises(mmaudit.InputError, match="embeddings were given for"):
         audit(table(), Pairs(inputs={"image": [1], "text": [1]}))
+
+
+def test_pairs_may_be_inputs_alone_or_the_path_of_a_table(tmp_path):
+    rng = generator(1, "audit of a table")
+    numbers = rng.standard_normal((60, 8)).round(6)
+    said = [" ".join(map(str, row)) for row in numbers.tolist()]
+
+    def read(texts):
+        return np.array([[float(word) for word in text.split()] for text in texts])
+
+    encoders, smoke = {"question": read, "answer": read}, Settings(profile="smoke")
+    of_inputs = audit(encoders, {"question": said, "answer": said}, smoke)
+    assert (
+        of_inputs.outcomes
+        == audit(encoders, Pairs(inputs={"question": said, "answer": said}), smoke).outcomes
+    )
+    path = tmp_path / "asked.csv"
+    path.write_text("q,answer\n" + "".join(f"{text},{text}\n" for text in said))
+    table = dataclasses.replace(smoke, table={"columns": {"question": "q", "answer": "answer"}})
+    for spec in (path, str(path)):
+        of_table = audit(encoders, spec, table)
+        assert (of_table.auditor.pairs.name, len(of_table.auditor.pairs)) == ("asked.csv", 60)
+        assert of_table["contract"].verdict is Verdict.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ((["a.png"], ["a"]), "cannot audit on a tuple; give a mapping such as {'image': images, 'text': cap"),
+        (np.zeros((3, 4)), "cannot audit on a ndarray; .*the path of a table, or mmaudit.Pairs"),
+        ({"image": ["a.png"], "text": ["a"], "groups": [1]}, "exactly two modalities"),
+        ("nowhere.csv", "cannot read nowhere.csv: No such file"),
+        ("my_module:make_pairs", "cannot read pairs from 'my_module:make_pairs'; expected .csv"),
+    ],
+)
+def test_pairs_that_are_none_are_one_line(given, line):
+    with pytest.raises(mmaudit.InputError, match=line) as error:
+        audit({"image": len, "text": len}, given)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("secret", ["", "known to the lab alone"])

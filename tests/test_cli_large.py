@@ -43,12 +43,13 @@ def test_the_record_is_what_python_decides_and_the_same_from_every_file(folder, 
     for files in (["image.npy", "text.npy"], ["both.npy"], ["both.npz"], ["both.safetensors"]):
         assert main(["large", *files, "--seed", "3", "--out", "out.json"]) == 0
         said = capsys.readouterr()
-        assert said.out == f"{expected}\nACCEPT: image and text, 2000 pairs\n"
+        assert said.out == f"{expected}\n"
         assert said.err == ""
         found = record()
         assert found["decisions"] == json.loads(json.dumps([d.record() for d in expected.decisions]))
         assert [f["name"] for f in found["figures"]] == [m.name for m in expected.figures]
         assert [f["value"] for f in found["figures"]] == [m.value for m in expected.figures]
+        assert (found["pairs"], found["pilot_pairs"]) == (2000, 256)
         assert set(found["inputs_sha256"]) == set(files)
         assert found["settings"]["digest"] == Settings(seed=3).digest()
     assert sorted(p.name for p in folder.glob("out*")) == ["out.json"]

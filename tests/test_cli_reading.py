@@ -1,5 +1,9 @@
 """``mmaudit show`` and ``mmaudit compare``, as a user types them."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -58,6 +62,33 @@ def test_show_says_what_a_bundle_says(bundles, capsys, part):
         f"digest:   sha256 {bundle.digest}",
         f"verify:   mmaudit verify {getattr(bundle, part)}",
     ]
+
+
+def test_baselines_are_those_of_the_project_from_any_of_its_folders(bundles, capsys, tmp_path, monkeypatch):
+    folder = tmp_path / "project" / ".mmaudit"
+    kept = save(bundles["good"].archive, folder, "main")
+    (tmp_path / "project" / "models" / "clip").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "models" / "clip")
+    for spec in ("latest", "main", "1"):
+        status, out, _ = run(capsys, "show", spec)
+        assert (status, out.splitlines()[-1]) == (0, f"verify:   mmaudit verify {kept}")
+    assert run(capsys, "compare", "main", "latest")[0] == 0
+    # A folder's own come first.
+    save(bundles["worse"].archive, tmp_path / "project" / "models" / ".mmaudit", "main")
+    assert run(capsys, "compare", kept, "main")[0] == 1
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("command", ["show", "verify", "compare"])
+def test_a_reader_that_went_away_is_no_error(bundles, command, buffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "" if buffered else "1")
+    files = [str(bundles["good"].archive)] * (2 if command == "compare" else 1)
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "wb") as gone:
+        argv = [sys.executable, "-m", "mmaudit", command, *files]
+        done = subprocess.run(argv, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 141)
 
 
 def test_show_hides_what_does_not_verify_until_it_is_asked_for(broken, capsys):

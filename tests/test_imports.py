@@ -23,6 +23,7 @@ FOUNDATION = {
     "cluster",
     "measurement",
     "embeddings",
+    "labels",
     "pairs",
 }
 ALLOWED = {

@@ -55,7 +55,10 @@ def load_pairs(source: str | Path, options: Options | None = None, *, report: Pa
         raise InputError(f"mmaudit setting 'data.root' is {str(root)!r}, which is no folder")
     if not len(table):
         raise InputError(f"{path.name}: no rows; give one a pair")
-    return _pairs(table, path.name, root.absolute(), options, report)
+    # Paths are held to the root as they are written, so it may have no "..": behind a link to a folder only
+    # the system knows where that leads. Without one, links stay as they are.
+    root = root.resolve() if ".." in root.parts else root.absolute()
+    return _pairs(table, path.name, root, options, report)
 
 
 def _pairs(table: Table, name: str, root: Path, options: Options, report: Path | None) -> Pairs:
@@ -98,7 +101,9 @@ def _pairs(table: Table, name: str, root: Path, options: Options, report: Path |
         return [cells[row] for row in kept]
 
     declared = {what: options.listed(what, held) for what in ("nuisance", "factors")}
-    values = {key: _values(taken(table.columns[key])) for cited in declared.values() for key in cited}
+    values = {
+        key: np.array(_values(taken(table.columns[key]))) for cited in declared.values() for key in cited
+    }
     known = {*columns.values(), *filter(None, roles.values()), *options.listed("ignore", held)}
     known |= {*declared["nuisance"], *declared["factors"]}
     groups = codes([str(cell) for cell in taken(labels["group"])]) if "group" in labels else None
@@ -106,9 +111,8 @@ def _pairs(table: Table, name: str, root: Path, options: Options, report: Path |
     return Pairs(
         inputs={modality: _taken_inputs(column, kept) for modality, column in inputs.items()},
         groups=relevance_groups(*map(taken, same)) if groups is None else groups,
-        factors={key: codes(values[key]) for key in declared["factors"]},
-        nuisance={key: codes(values[key]) for key in declared["nuisance"]},
-        code_names={key: list(dict.fromkeys(column)) for key, column in values.items()},
+        factors={key: values[key] for key in declared["factors"]},
+        nuisance={key: values[key] for key in declared["nuisance"]},
         trusted=np.array(taken(trusted), dtype=np.bool_) if trusted else None,
         metadata={key: column for key, column in metadata.items() if column is not None},
         splits=np.array([str(s) for s in taken(labels["split"])]) if "split" in labels else None,

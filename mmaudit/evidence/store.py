@@ -9,7 +9,7 @@ from pathlib import Path
 from mmaudit.errors import BundleError
 from mmaudit.evidence.paths import PARTIAL
 
-__all__ = ["FOLDER", "LATEST", "check_name", "resolve", "save", "stored"]
+__all__ = ["FOLDER", "LATEST", "check_name", "nearest", "resolve", "save", "stored"]
 
 FOLDER = ".mmaudit"
 """The folder's name below the root directory of a project."""
@@ -27,6 +27,12 @@ def check_name(name: str) -> None:
             f"{name[:80]!r} cannot name a baseline; use up to 64 letters, digits, '_' and '-', "
             "beginning with a letter or digit"
         )
+
+
+def nearest(start: Path) -> Path:
+    """Return the folder of baselines in ``start`` or, where it has none, in the first above that has."""
+    roots = (start, *start.absolute().parents)
+    return next((root / FOLDER for root in roots if (root / FOLDER).is_dir()), start / FOLDER)
 
 
 def stored(folder: Path) -> list[Path]:
@@ -77,18 +83,18 @@ def save(archive: Path, folder: Path, name: str) -> Path:
 def resolve(spec: str, folder: Path, *start: Path) -> Path:
     """Return the bundle that ``spec`` means.
 
-    ``latest``, a number (``3`` or ``0003``) or ``0003_name`` mean a baseline in ``folder``; anything else is
-    a path, looked for below each of ``start`` (default: the working directory). Raises :class:`BundleError`
-    with what there is where that leads nowhere.
+    ``latest``, a number (``3`` or ``0003``), ``0003_name`` or a name, of which the newest counts, mean a
+    baseline in ``folder``; anything else is a path, looked for below each of ``start`` (default: the working
+    directory). Raises :class:`BundleError` with what there is where that leads nowhere.
     """
     kept = stored(folder)
     if spec == LATEST:
         found = kept[-1:]
-    elif spec.isascii() and spec.isdigit():
-        found = [path for path in kept if _number([path]) == int(spec)]
     else:
-        paths = [root / spec for root in start or (Path(),)]
-        found = [path for path in kept if path.stem == spec] + [path for path in paths if path.exists()]
+        number = int(spec) if spec.isascii() and spec.isdigit() else None
+        found = [path for path in kept if _number([path]) == number or path.stem == spec]
+        found += [path for path in reversed(kept) if path.stem.partition("_")[2] == spec]
+        found += [path for path in (root / spec for root in start or (Path(),)) if path.exists()]
     if found:
         return found[0]
     known = ", ".join(path.stem for path in kept[-5:])

@@ -5,6 +5,7 @@ from mmaudit.gates.auditor import Auditor
 from mmaudit.gates.case import Again, Case
 from mmaudit.gates.catalogue import CHECKS, check_named
 from mmaudit.gates.check import Check, Damage
+from mmaudit.gates.configured import load_settings
 from mmaudit.gates.decide import Decision, decide, finalize
 from mmaudit.gates.diagnosis import ACCESS_LEVELS, Diagnosis, Evidence, diagnose
 from mmaudit.gates.outcome import Control, Limit, Outcome, Verdict
@@ -30,5 +31,6 @@ __all__ = [
     "decide",
     "diagnose",
     "finalize",
+    "load_settings",
     "overall",
 ]

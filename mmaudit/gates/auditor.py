@@ -2,14 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmaudit.embeddings import Embeddings
-from mmaudit.errors import ControlError, InputError, SubjectError
+from mmaudit.errors import ControlError, InputError, SettingsError, SubjectError
 from mmaudit.failures.nulls import null_encoder
 from mmaudit.gates.case import Case
 from mmaudit.gates.catalogue import CHECKS, check_named
@@ -25,7 +25,7 @@ from mmaudit.measurement import Measurement
 from mmaudit.memory import keep_freed
 from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
-from mmaudit.settings import Settings
+from mmaudit.settings import Settings, did_you_mean
 from mmaudit.subjects import Subject, as_subject
 from mmaudit.subjects.cache import EmbeddingCache
 from mmaudit.subjects.encode import Progress
@@ -50,7 +50,8 @@ class Auditor:
     ``subject`` is anything :func:`mmaudit.subjects.as_subject` takes; ``None`` is the reference aligner.
     ``pairs=None`` means the built-in world's pairs or, for given embeddings, their rows. ``cache`` is a
     folder that the processes of one run share. Raises :class:`SubjectError` or :class:`InputError` at once
-    on a subject or pairs that cannot be used, or not together.
+    on a subject or pairs that cannot be used, or not together, and :class:`SettingsError` on limits of no
+    check.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Auditor:
     ) -> None:
         keep_freed()
         self.settings = settings or Settings()
+        _check_limits(self.settings)
         folder, before = self.settings.cache, self.settings.checkpoint_before
         named = None if pairs is None else pairs.modalities
         self.material = Material(
@@ -325,6 +327,19 @@ class Auditor:
             )
         why = f"no gate rejects it: {n} pairs are too few, or a limit of your own is too wide"
         return Outcome(**fields, verdict=Verdict.INCONCLUSIVE, reason=why)
+
+
+def _check_limits(settings: Settings) -> None:
+    """Refuse limits that would never be in force: settings made by hand were held to no catalogue."""
+    known = [check.name for check in CHECKS]
+    for name, limit in settings.limits.items():
+        if name not in known:
+            raise SettingsError(f"mmaudit limit for {name!r}, which is no check; {did_you_mean(name, known)}")
+        if isinstance(limit, Mapping) or len(limit) != 2:
+            raise SettingsError(
+                f"mmaudit limit for {name!r} is {limit!r}; expected (low, high), or the table "
+                "{low = …, high = …} through mmaudit.load_settings"
+            )
 
 
 def _dose(severity: float, decision: Decision) -> Dose:

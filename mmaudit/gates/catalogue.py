@@ -490,6 +490,7 @@ CHECKS: tuple[Check, ...] = (
         failure="corruption",
         question="What share of the claimed pairs belongs to somebody else?",
         measure=lambda case: [d.mispairing_rate(case.cross_fitted_ranks, case.trusted)],
+        needs=("claimed",),
         limit=_field("harm: one claimed pair in twenty is wrong", high=0.05),
         damage=controls.SWAPPED,
     ),

@@ -28,6 +28,10 @@ ACCESS = {
     "captions": ("inputs", "an encoder to run again, on inputs that are captions"),
     "slices": ("metadata", "a column that cuts the items into slices of 30 or more; name one in the pairs"),
     "splits": ("splits", "two or more splits of the data; name each pair's in the pairs"),
+    "claimed": (
+        "claimed pairs",
+        "pairs merely claimed, and every pair is trusted; leave those untrusted that are to be audited",
+    ),
     "trusted": (
         "trusted pairs",
         "both pairs known to be right and pairs merely claimed; mark some as trusted",
@@ -78,4 +82,5 @@ class Check:
     @property
     def access(self) -> tuple[str, ...]:
         """The access levels the check needs."""
-        return ("embeddings", "claimed pairs", *dict.fromkeys(ACCESS[need][0] for need in self.needs))
+        levels = (ACCESS[need][0] for need in self.needs)
+        return tuple(dict.fromkeys(("embeddings", "claimed pairs", *levels)))

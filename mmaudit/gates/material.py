@@ -129,6 +129,7 @@ class Material:
             "captions": encodes and modality_of(pairs, "caption") is not None,
             "slices": bool(self.slices),
             "splits": pairs.splits is not None and len(np.unique(pairs.splits)) > 1,
+            "claimed": trusted is None or not bool(trusted.all()),
             "trusted": trusted is not None and bool(trusted.any()) and not bool(trusted.all()),
             "factors": bool(pairs.factors),
             "training": trained,

@@ -106,8 +106,10 @@ def sentence(outcome: Outcome) -> str:
 def advice(outcome: Outcome) -> str:
     """Return what the gate's own reason adds to the numbers, which it may open with; empty where nothing."""
     m, reason = outcome.measurement, plain(outcome.reason)
-    restated = m is not None and reason.startswith(f"{m.name} ")
-    return reason.partition("; ")[2] if restated else reason
+    if m is None or not reason.startswith(f"{m.name} "):
+        return reason
+    # Why it is undefined is part of the finding, and may hold advice of its own.
+    return "" if m.value is None else reason.partition("; ")[2]
 
 
 def why(
@@ -135,13 +137,21 @@ def why(
 
 
 def certification_line(certifications: Iterable[Outcome]) -> str:
-    """Return how many null encoders the audit saw through; a certification accepts when it did."""
-    verdicts = [o.verdict for o in certifications]
-    if not verdicts:
+    """Return how many null encoders the audit saw through, which it accepts, and by name those it did not."""
+    found = {plain(o.check.removeprefix("null:")): o.verdict for o in certifications}
+    if not found:
         return "no null encoder was tried"
-    seen = verdicts.count(Verdict.ACCEPT)
-    ending = "as they must be" if seen == len(verdicts) else "all must be"
-    return f"{seen} of {count(len(verdicts), 'null encoder')} rejected, {ending}"
+    seen = list(found.values()).count(Verdict.ACCEPT)
+    untried = [name for name, verdict in found.items() if verdict is Verdict.NOT_EVIDENCED]
+    passed = [
+        name for name, verdict in found.items() if verdict is not Verdict.ACCEPT and name not in untried
+    ]
+    line = f"{seen} of {count(len(found), 'null encoder')} rejected"
+    if seen == len(found):
+        return f"{line}, as they must be"
+    but = [f"{', '.join(passed)} got through"] if passed else []
+    but += [f"{', '.join(untried)} could not be tried"] if untried else []
+    return f"{line}, and all must be: {'; '.join(but)}"
 
 
 def diagnosis_line(diagnosis: Diagnosis) -> str:

@@ -85,10 +85,17 @@ class Decided:
 
 @dataclasses.dataclass(frozen=True)
 class LargeAudit:
-    """All gates of one audit, and the ``figures`` that no limit is set for."""
+    """All gates of one audit of so many ``pairs``, and the ``figures`` that no limit is set for.
+
+    ``pilot`` counts the pairs that chose the depth of the symmetry gap, and were then left out of the queries
+    that the gates on ranks are decided by.
+    """
 
     decisions: tuple[Decided, ...]
-    figures: tuple[Measurement, ...] = ()
+    figures: tuple[Measurement, ...]
+    modalities: tuple[str, str]
+    pairs: int
+    pilot: int
 
     @property
     def verdict(self) -> Verdict:
@@ -99,7 +106,7 @@ class LargeAudit:
         return Verdict.ACCEPT if found == {Verdict.ACCEPT} else Verdict.INCONCLUSIVE
 
     def __str__(self) -> str:
-        """Return one line a gate."""
+        """Return one line a gate and a figure, and what they add up to."""
         lines = []
         for d in self.decisions:
             value = "undefined" if d.value is None else f"{d.value:.4g} [{d.low:.4g}, {d.high:.4g}]"
@@ -109,6 +116,12 @@ class LargeAudit:
         for m in self.figures:
             value = m.notes[0] if m.value is None else f"{m.value:.4g} [{m.low:.4g}, {m.high:.4g}]"
             lines.append(f"{'':13} {m.name:20} {value}, n = {m.n}")
+        if self.pilot:
+            lines.append(
+                f"{self.pilot} of {self.pairs} pairs chose the depth of the symmetry gap and are no queries "
+                "of the gates on ranks"
+            )
+        lines.append(f"{self.verdict.value}: {' and '.join(self.modalities)}, {self.pairs} pairs")
         return "\n".join(lines)
 
 
@@ -181,14 +194,18 @@ def _audit(
     limits = {name: _limit(name, settings) for name in GATES}
     meanings = found.n if codes is None else len(np.unique(codes))
     decided = _whole(found, meanings, limits, modalities, settings)
+    pilot = order[: min(PILOT, len(order) // 4)]
     if found.violations() == 0:
 
         def ranked(drawn: IntArray) -> Ranks:
             return query_ranks(*sides, drawn, found, codes, similarity, executor)
 
-        gates = _asked(ranked, order, known, limits, settings, queries, progress)
+        depth = _depth(ranked(pilot)) if len(pilot) else 10
+        rest = order[len(pilot) :]
+        gates = _asked(ranked, depth, rest, known, limits, settings, queries, progress)
         decided += [_sampled(gate, settings, len(GATES)) for gate in gates]
     else:
+        pilot = order[:0]
         judged = {d.check for d in decided}
         decided += [_unseen(name, found, limits[name]) for name in GATES if name not in judged]
     controlled = _controls(sides, order, codes, known, similarity, modalities, settings, decided)
@@ -196,7 +213,8 @@ def _audit(
         *(copied_share(side, m) for side, m in zip(found.sides, modalities, strict=True)),
         *hubs_within(sides, order[:HUB_ITEMS], found, similarity, modalities, settings.confidence),
     )
-    return LargeAudit(tuple(sorted(controlled, key=lambda d: GATES.index(d.check))), figures)
+    decisions = tuple(sorted(controlled, key=lambda d: GATES.index(d.check)))
+    return LargeAudit(decisions, figures, modalities, found.n, len(pilot))
 
 
 def _known(trusted: npt.ArrayLike | None, n: int) -> BoolArray | None:
@@ -215,17 +233,18 @@ def _known(trusted: npt.ArrayLike | None, n: int) -> BoolArray | None:
 
 def _asked(
     ranked: Callable[[IntArray], Ranks],
-    order: IntArray,
+    depth: int,
+    rest: IntArray,
     known: BoolArray | None,
     limits: dict[str, Limit],
     settings: Settings,
     queries: int,
     progress: Progress | None,
 ) -> list[SampledGate]:
-    """Return the gates on ranks, decided by as few queries as it takes, in the ``order`` of their draw."""
-    pilot = order[: min(PILOT, len(order) // 4)]
-    rest = order[len(pilot) :]
-    depth = _depth(ranked(pilot)) if len(pilot) else 10
+    """Return the gates on ranks, decided by as few queries as it takes, in the order ``rest`` of their draw.
+
+    ``depth`` is that of the symmetry gap.
+    """
     alpha, strict = 1 - settings.confidence, settings.alpha / len(GATES)
     gates = [
         SampledGate(name, limits[name], figure, scale, BettingSequence(len(rest), alpha))

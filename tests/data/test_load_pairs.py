@@ -79,6 +79,50 @@ def test_the_same_content_has_one_digest_wherever_it_lies(gallery):
     assert again.content_sha256 != one.content_sha256
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "folder"])
+@pytest.mark.parametrize("start", ["..", "../../{name}", "{parent}/elsewhere/.."])
+def test_a_path_may_go_up_first(gallery, form, start, monkeypatch):
+    path = written(gallery, form, [{**row, "source": "a"} for row in gallery.rows()])
+    (gallery.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(gallery.folder / "elsewhere")
+    up = start.format(name=gallery.folder.name, parent=gallery.folder)
+    pairs = load_pairs(f"{up}/{path.name}")
+    assert (len(pairs), pairs.inputs["image"][5].size) == (6, (16, 16))
+    names = [source.name for source in pairs.inputs["image"].sources]
+    assert names == [source.name for source in load_pairs(path).inputs["image"].sources]
+
+
+def test_the_root_may_go_up_and_nothing_leads_out_of_it(gallery, monkeypatch):
+    rows = gallery.rows()
+    (gallery.folder / "tables").mkdir()
+    table = gallery.csv(rows, "tables/pairs.csv")
+    monkeypatch.chdir(gallery.folder / "tables")
+    assert len(load_pairs("pairs.csv", Options(root=".."))) == 6
+    up = Options(root="../img")
+    for cell in ("../pairs.csv", "../../img.png", str(gallery.folder.parent / "secret.png")):
+        gallery.csv([{**rows[0], "image": cell}, *({**r, "image": r["image"][4:]} for r in rows)], table)
+        with pytest.raises(InputError, match=r"1 of 7 rows cannot be used .*leads out of the folder"):
+            load_pairs("pairs.csv", up)
+
+
+def test_links_are_where_the_system_finds_them(gallery, tmp_path, monkeypatch):
+    rows = gallery.rows()
+    store = tmp_path / "store" / "inner"
+    store.mkdir(parents=True)
+    (tmp_path / "img").rename(tmp_path / "store" / "img")
+    gallery.csv(rows, "store/pairs.csv")
+    (tmp_path / "link").symlink_to(store)
+    # Behind the link lies the store, and not the folder that the link is in.
+    monkeypatch.chdir(tmp_path)
+    assert len(load_pairs("link/../pairs.csv")) == 6
+    # A picture that is itself a link is the user's own doing.
+    moved = tmp_path / "elsewhere.png"
+    (tmp_path / "store" / "img" / "2.png").rename(moved)
+    (tmp_path / "store" / "img" / "2.png").symlink_to(moved)
+    for source in ("store/pairs.csv", "store/inner/../pairs.csv"):
+        assert len(load_pairs(source)) == 6
+
+
 def test_captions_of_one_picture_and_pictures_of_one_caption_are_right_answers(gallery):
     rows = gallery.rows(4)
     rows += [

@@ -58,6 +58,20 @@ def test_a_baseline_is_found_by_number_name_and_as_the_latest(archive: Path, fol
     assert resolve(spec, folder).name == "0002_b.zip"
 
 
+def test_a_name_is_that_of_the_newest_so_called(
+    archive: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("main", "main", "dev", "2024", "1", "2_main"):
+        save(archive, folder, name)
+    # A file that is called like a baseline is meant by ./main.
+    (tmp_path / "main").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    expected = {"main": 2, "dev": 3, "2024": 4, "1": 1, "0005_1": 5, "2_main": 6, "0001_main": 1}
+    for spec, number in expected.items():
+        assert resolve(spec, folder).name.startswith(f"{number:04d}_"), spec
+    assert resolve("./main", folder) == Path("main")
+
+
 def test_a_bundle_is_found_where_one_stands_first(archive: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     assert resolve("some.zip", folder, tmp_path / "here", tmp_path) == archive

@@ -13,6 +13,7 @@ from mmaudit.gates import CHECKS, NULL_ENCODERS, Auditor, Outcome, Verdict, chec
 from mmaudit.gates.check import ACCESS
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
+from mmaudit.report.words import sentence
 from mmaudit.seeds import generator
 from mmaudit.settings import Settings
 from mmaudit.subjects import Identity, Subject, Training, as_subject
@@ -191,7 +192,8 @@ def test_nothing_is_encoded_twice():
 )
 def test_what_a_check_lacks_is_not_evidenced_and_named(need, line):
     x, y = table()
-    auditor = Auditor({"image": x, "text": y})
+    # Pairs of which nothing is known are all claimed, and those that are all trusted have nothing else.
+    auditor = Auditor({"image": x, "text": y}, pairs_of(trusted=np.ones(N, bool)))
     for check in (c for c in CHECKS if c.needs == (need,)):
         found = auditor.run(check.name)
         assert found.verdict is NOT_EVIDENCED
@@ -215,6 +217,16 @@ def test_all_trusted_or_none_trusted_is_not_both():
     some = Auditor({"image": x, "text": y}, pairs_of(trusted=np.arange(N) < 30)).run("tail_excess")
     assert some.verdict is NOT_EVIDENCED
     assert some.reason.startswith("cannot be measured: 30 trusted pairs cannot place a 99 % quantile")
+
+
+def test_where_every_pair_is_trusted_none_is_claimed():
+    x, y = table()
+    found = Auditor({"image": x, "text": y}, pairs_of(trusted=np.ones(N, bool))).run("mispairing_rate")
+    assert (found.verdict, found.access) == (NOT_EVIDENCED, ("embeddings", "claimed pairs"))
+    assert sentence(found).count("leave those untrusted that are to be audited") == 1
+    for trusted in (None, np.arange(N) < N - 1):
+        claimed = Auditor({"image": x, "text": y}, pairs_of(trusted=trusted)).run("mispairing_rate")
+        assert claimed.verdict is not NOT_EVIDENCED
 
 
 def test_subjects_and_pairs_that_do_not_fit_are_refused_at_once():

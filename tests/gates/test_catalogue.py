@@ -204,7 +204,7 @@ def test_the_damage_of_a_case_leaves_the_case_alone(reference):
     x, y = case.x.copy(), case.y.copy()
     for name in SEVERE:
         check = check_named(name)
-        if set(check.needs) <= {"nuisance", "trusted", "inner product"}:
+        if set(check.needs) <= {"nuisance", "claimed", "trusted", "inner product"}:
             check.damage.plant(case, 0.5, generator(1, "pure"))
     assert np.array_equal(case.x, x)
     assert np.array_equal(case.y, y)

@@ -225,3 +225,39 @@ def test_a_long_list_of_bad_rows_is_written_beside_the_bundles(captioned, said):
     assert "9 of 60 rows cannot be used" in line
     listed = (captioned.path / "mmaudit-out" / "bad-rows.csv").read_text().splitlines()
     assert len(listed) == 10
+
+
+LISTED = """
+from mmaudit import Pairs
+
+def pairs():
+    n = 120
+    return Pairs(
+        inputs={"image": list(range(n)), "text": list(range(n))},
+        groups=[f"scene {i // 2}" for i in range(n)],
+        nuisance={"source": ["web", "agency", "paper"] * (n // 3)},
+        trusted=[i < 90 for i in range(n)],
+    )
+"""
+
+
+def test_labels_may_be_lists(project):
+    project.write("listed.py", LISTED)
+    chosen = "contract or matched_negative_drop or (test_stress and not search)"
+    result = project.audit("-k", chosen, "--mmaudit-data=listed:pairs")
+    assert result.ret == 0
+    assert not [line for line in result.outlines if "Error" in line]
+    dataset = project.document("dataset.json")
+    assert (dataset["relevance_groups"], dataset["trusted_pairs"], dataset["nuisance"]) == (
+        60,
+        90,
+        {"source": 3},
+    )
+
+
+def test_a_label_that_is_none_is_one_line(project, said):
+    project.write("listed.py", LISTED.replace('["web", ', "[None, "))
+    result = project.audit("--mmaudit-data=listed:pairs")
+    assert result.ret == USAGE
+    (line,) = said(result)
+    assert "pairs() raised nuisance 'source' has None in row 0" in line

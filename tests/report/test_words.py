@@ -108,6 +108,13 @@ def test_sentences_without_numbers(make):
     assert words.sentence(make(verdict=Verdict.REJECT, measurement=None)) == "symmetry_gap was not measured."
     undefined = make(verdict=Verdict.INCONCLUSIVE, measurement=(None, None, None))
     assert words.sentence(undefined) == "symmetry_gap is undefined (no reason was given)."
+    why = "there is no such item; give one"
+    said = dataclasses.replace(
+        undefined,
+        measurement=dataclasses.replace(undefined.measurement, notes=(why,)),
+        reason=f"symmetry_gap is undefined: {why}",
+    )
+    assert words.sentence(said) == f"symmetry_gap is undefined ({why})."
     assert words.sentence(make(verdict=None, limit=None)).endswith("(95 %, n 400), no limit set.")
 
 
@@ -140,11 +147,14 @@ def test_diagnosis_line():
 
 def test_certification_line(certifications, make):
     assert words.certification_line([]) == "no null encoder was tried"
-    assert words.certification_line(certifications).endswith("rejected, as they must be")
-    failed = make("null:zero", "certification", Verdict.REJECT, measurement=None)
-    assert words.certification_line([*certifications, failed]) == (
-        "2 of 3 null encoders rejected, all must be"
-    )
+    assert words.certification_line(certifications) == "2 of 2 null encoders rejected, as they must be"
+    failed = make("null:zero", "certification", Verdict.INCONCLUSIVE, measurement=None)
+    line = words.certification_line([*certifications, failed])
+    assert line == "2 of 3 null encoders rejected, and all must be: zero got through"
+    untried = make("null:permuted_pairs", "certification", Verdict.NOT_EVIDENCED, measurement=None)
+    line = words.certification_line([failed, *certifications, untried])
+    but = "zero got through; permuted_pairs could not be tried"
+    assert line == f"2 of 4 null encoders rejected, and all must be: {but}"
 
 
 def test_a_measurement_called_like_its_check_does_not_say_it_twice(outcomes):

@@ -55,7 +55,11 @@ def test_healthy_pairs_are_accepted_from_files_by_few_queries(healthy, tmp_path)
     assert [m.name for m in found.figures] == [
         "copied_share_image", "copied_share_text", "hubness_image", "hubness_text",
     ]  # fmt: skip
-    assert str(found).count("\n") == len(deciding.GATES) + len(found.figures) - 1
+    *lines, pilot, last = str(found).splitlines()
+    assert len(lines) == len(deciding.GATES) + len(found.figures)
+    assert pilot.startswith(f"{deciding.PILOT} of {N} pairs chose the depth of the symmetry gap")
+    assert last == f"ACCEPT: image and text, {N} pairs"
+    assert (found.pairs, found.pilot) == (N, deciding.PILOT)
 
 
 def damaged(name, x, y):
@@ -96,6 +100,7 @@ def test_rows_without_similarity_bar_an_acceptance_whatever_the_limit(healthy):
     assert seen["pair_discrimination"] is Verdict.NOT_EVIDENCED
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "drop these items" in str(found)
+    assert (found.pilot, "depth" in str(found)) == (0, False)
 
 
 def test_too_few_queries_leave_a_gate_open(healthy):
