@@ -7,7 +7,9 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray, centred
+from mmaudit.diagnostics._whole import equal_blocks, exchanged, halves
 from mmaudit.diagnostics.principal import Principal, principal
+from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.measurement import Direction, Measurement
@@ -37,33 +39,42 @@ def _standardised(z: FloatArray) -> FloatArray:
 
 
 def canonical_correlations(
-    embeddings: Embeddings, *, top: int = 8, ridge: float = 0.1, seed: int = 0, confidence: float = 0.95
+    embeddings: Embeddings,
+    groups: npt.ArrayLike | None = None,
+    *,
+    top: int = 8,
+    ridge: float = 0.1,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Measurement:
     """Mean of the ``top`` canonical correlations, *held out*: directions from one half, scored on the other.
 
     Hotelling 1936, regularised (Vinod 1976) with ``ridge`` times the mean variance, whitened along
     principal directions (safe for rank-deficient input). Each half fits once and is scored once; halves are
-    drawn by content, not by order. Unlike an in-sample correlation, which is 1 whenever 2d > n, it is 0 on
+    drawn by content, not by order, whole ``groups`` (n,) at a time: captions of one picture in both halves
+    would correlate whatever they say. Unlike an in-sample correlation, which is 1 whenever 2d > n, it is 0 on
     average for unrelated modalities, and it may be negative. Fewer components than ``top`` are averaged where
     the rank is lower.
 
     The interval is the infinitesimal jackknife of the held-out Pearson correlations *given the directions*:
-    what refitting them adds is left out, and nominal 95 % cover about 90 % of redraws.
-    Undefined below 8 pairs or where a side does not vary. Raises :class:`InputError` for top < 1, ridge < 0.
+    what refitting them adds is left out, and nominal 95 % cover about 90 % of redraws. With groups it is
+    cluster-robust. Undefined below 8 pairs or 8 groups, or where a side does not vary. Raises
+    :class:`InputError` for top < 1, ridge < 0 or groups of another length.
     """
     name = "canonical_correlations"
     if top < 1 or not ridge >= 0:
         raise InputError(f"top is {top} and ridge {ridge:g}; give top >= 1 and ridge >= 0")
     n = len(embeddings)
-    if n < 8:
-        return inference.undefined(name, f"8 pairs are needed, got {n}", n, confidence=confidence)
+    codes = group_codes(groups, n)
+    if (units := int(codes.max(initial=-1)) + 1) < 8:
+        kind = "pairs" if units == n else "groups of pairs"
+        return inference.undefined(name, f"8 {kind} are needed, got {units}", n, confidence=confidence)
     x, y = (centred(z) for z in embeddings.scored)
-    drawn = inference.drawn_order("canonical halves", x, y, seed=seed)
-    halves = (drawn[: n // 2], drawn[n // 2 :])
+    first, second = halves(inference.drawn_order("canonical halves", x, y, seed=seed, groups=codes), codes)
     influence = np.zeros(n)
     value = 0.0
     found: list[FloatArray] = []
-    for fit, score in (halves, halves[::-1]):
+    for fit, score in ((first, second), (second, first)):
         fit_x, fit_y = centred(x[fit]), centred(y[fit])
         for side, modality in zip((fit_x, fit_y), embeddings.modalities, strict=True):
             if not side.any():
@@ -83,6 +94,7 @@ def canonical_correlations(
         name,
         value,
         influence,
+        clusters=codes,
         confidence=confidence,
         unit="correlation",
         direction="higher is better",
@@ -94,6 +106,7 @@ def canonical_correlations(
 
 def ridge_cca(
     embeddings: Embeddings,
+    groups: npt.ArrayLike | None = None,
     *,
     ridge: float = 1e-3,
     top: int = 8,
@@ -106,23 +119,26 @@ def ridge_cca(
 
     Covariances (1/n) of unit rows, values clipped to [0, 1]. An exact description of these items that
     overfits: ``null`` is its mean over ``draws`` random pairings of the same rows, and the notes hold the
-    permutation p-value (Phipson & Smyth 2010). The null is worked out in float32, whose error is less than a
-    thousandth of what draws differ by, and compared with the value in float32.
-    :func:`canonical_correlations` is the one to judge by. ``directions`` are the principal ones of both
-    sides' unit rows, where they are known. Undefined below 2
-    pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive.
+    permutation p-value (Phipson & Smyth 2010). With ``groups`` (n,) it is whole groups that are paired anew,
+    with others of their size. The null is worked out in float32, whose error is less than a thousandth of
+    what draws differ by, and compared with the value in float32. :func:`canonical_correlations` is the one to
+    judge by. ``directions`` are the principal ones of both sides' unit rows, where they are known. Undefined
+    below 2 pairs or in 0 dimensions. Raises :class:`InputError` for top, ridge, draws not positive, or groups
+    of another length.
     """
     name = "ridge_cca"
     if top < 1 or not ridge > 0 or draws < 1:
         raise InputError(f"top is {top}, ridge {ridge:g}, draws {draws}; all must be positive")
     n, d = len(embeddings), embeddings.width
+    codes = group_codes(groups, n)
     if n < 2 or d == 0:
         return inference.undefined(
             name, f"2 pairs of 1 dimension are needed, got {n} of {d}", n, confidence=confidence
         )
     x, y = unit_rows(embeddings.x), unit_rows(embeddings.y)
     # Pairings are drawn over rows in the order of their content: the null is that of the data, in any order.
-    order = inference.canonical_order(x, y)
+    order = inference.canonical_order(x, y, groups=codes)
+    blocks = equal_blocks(codes[order])
     white_x, white_y = (_ridge_whitened(side, ridge)[order] for side in directions or map(principal, (x, y)))
     fewer = min(white_x.shape[1], white_y.shape[1])
 
@@ -136,7 +152,7 @@ def ridge_cca(
     value = mean_top(white_x, white_y)
     rng = generator(seed, "ridge cca null")
     single_x, single_y = (white.astype(np.float32) for white in (white_x, white_y))
-    null = np.array([mean_top(single_x, single_y[rng.permutation(n)]) for _ in range(draws)])
+    null = np.array([mean_top(single_x, single_y[exchanged(blocks, rng)]) for _ in range(draws)])
     p_value = (1 + int((null >= mean_top(single_x, single_y)).sum())) / (1 + draws)
     return inference.exact(
         name,
@@ -203,17 +219,21 @@ def _hsics(x: FloatArray, y: FloatArray) -> list[tuple[float, FloatArray]]:
     return [_hsic(one, other, product) for (one, other), product in zip(pairs, products, strict=True)]
 
 
-def linear_cka(embeddings: Embeddings, *, confidence: float = 0.95) -> Measurement:
+def linear_cka(
+    embeddings: Embeddings, *, clusters: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Measurement:
     """Debiased linear CKA: HSIC(x, y) / √(HSIC(x, x) HSIC(y, y)), each HSIC unbiased.
 
     Kornblith et al. 2019 with the estimator of Song et al. 2012 (Nguyen et al. 2021, eq. 3): unlike plain CKA
     it does not tend to 1 as d/n grows; 0 on average for unrelated modalities, and may be slightly negative.
-    The interval is the infinitesimal jackknife over pairs. Undefined below 4 pairs, or where one side has
-    no variance to be seen.
+    The interval is the infinitesimal jackknife over pairs, those of one label of ``clusters`` (n,) as one.
+    Undefined below 4 pairs, or where one side has no variance to be seen.
     """
     x, y = embeddings.scored
     sides = (f"{embeddings.modalities[0]} embeddings", f"{embeddings.modalities[1]} embeddings")
-    return debiased_cka("linear_cka", x, y, sides, direction="higher is better", confidence=confidence)
+    return debiased_cka(
+        "linear_cka", x, y, sides, direction="higher is better", clusters=clusters, confidence=confidence
+    )
 
 
 def debiased_cka(
@@ -223,6 +243,7 @@ def debiased_cka(
     sides: tuple[str, str],
     *,
     direction: Direction,
+    clusters: npt.ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Measurement:
     """Return the debiased linear CKA of ``x`` (n, p) and ``y`` (n, d), which the ``sides`` are called."""
@@ -242,6 +263,7 @@ def debiased_cka(
         name,
         value,
         cross_influence / scale - 0.5 * value * (influence_x / own_x + influence_y / own_y),
+        clusters=clusters,
         confidence=confidence,
         unit="similarity",
         direction=direction,

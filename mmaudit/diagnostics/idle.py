@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray
 from mmaudit.diagnostics.principal import Principal, principal
-from mmaudit.diagnostics.retrieval import group_codes, ranks
+from mmaudit.diagnostics.retrieval import Ranks, group_codes, mean_recall, ranks
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.measurement import Measurement
 
@@ -48,14 +48,19 @@ def idle_dimensions(
     directions, or with half where more than half lie idle. It is read at the least depth (1, 5 or 10) at
     which :data:`ENOUGH` of the queries succeed, because where nothing is left there is nothing to lose; and
     where fewer than two directions are used for each of the log2 n bits that tell n items apart, all that is
-    missing of r@1 is taken for what the idle ones are worth.
+    missing of r@1 is taken for what the idle ones are worth. No more can be gained than is missing: where
+    fewer queries fail than that loss says, their share is the bound.
 
     Few queries change sides where few directions are left out, and many come near to it. So each counts by
     the probability that its margin over its rivals outlasts a normal error, :data:`SMOOTHING` · n^-1/3 times
     as wide as the change of the margins.
 
-    Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the mean of both
-    directions of retrieval, paired by item, over at most :data:`ITEMS` items drawn at random.
+    Exactly 0 where neither modality has more than :data:`IDLE` idle directions. Otherwise the smaller of both
+    bounds, with its own interval, over at most :data:`ITEMS` items drawn at random: the loss as a mean of
+    both directions of retrieval, paired by item, or the share of their queries that fail (Wilson). The
+    interval of the loss takes the directions that are left out for given. With few items and a flat spectrum
+    others might as well have been, and it is too narrow. A jackknife that finds them anew is no remedy: which
+    they are changes by leaps, and with more items it would double an interval that is right.
     ``directions`` are the principal ones of the unit rows of both sides, where they are known.
     """
     if len(embeddings) == 0:
@@ -92,20 +97,19 @@ def idle_dimensions(
     k = 1 if short else next((k for k in DEPTHS if now.mean_hits(k).mean() >= ENOUGH), DEPTHS[-1])
     if (reason := now.too_few(k)) is not None:
         return inference.undefined("idle_dimensions", reason, len(part), confidence=confidence, unit="share")
+    missing = _missing(now, k, confidence)
     if short:
-        before, after = np.ones(len(part)), now.mean_hits(1)
-        interactions = [now.rivalry(1, -0.5, -0.5)]
         notes.append("fewer than two directions a bit: all that is missing of r@1 is counted")
-    else:
-        x, y = (
-            used.directions.keep(round(used.live * used.step)) if used.idle else z
-            for used, z in zip(found, part.scored, strict=True)
-        )
-        fewer = Embeddings(x.astype(np.float32), y.astype(np.float32), part.modalities, part.similarity)
-        before, after, interactions = _smoothed(_margins(part, group, k), _margins(fewer, group, k))
+        return dataclasses.replace(missing, notes=tuple(notes))
+    x, y = (
+        used.directions.keep(round(used.live * used.step)) if used.idle else z
+        for used, z in zip(found, part.scored, strict=True)
+    )
+    fewer = Embeddings(x.astype(np.float32), y.astype(np.float32), part.modalities, part.similarity)
+    before, after, interactions = _smoothed(_margins(part, group, k), _margins(fewer, group, k))
     query, candidate, effect = (np.concatenate(column) for column in zip(*interactions, strict=True))
-    return inference.paired_difference(
-        "idle_dimensions" if k == 1 else f"idle_dimensions_at_{k}",
+    lost = inference.paired_difference(
+        missing.name,
         before,
         after,
         clusters=now.groups,
@@ -115,6 +119,29 @@ def idle_dimensions(
         direction="lower is better",
         null=0.0,
         notes=tuple(notes),
+    )
+    assert lost.value is not None
+    assert missing.value is not None
+    if lost.value <= missing.value:
+        return lost
+    notes.append("fewer directions cost more than what is missing: what is missing is counted")
+    return dataclasses.replace(missing, notes=tuple(notes))
+
+
+def _missing(now: Ranks, k: int, confidence: float) -> Measurement:
+    """Return the share of the queries that fail at depth ``k``: one minus the recall, and no gain is more."""
+    found = mean_recall(now, k, confidence)
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    return dataclasses.replace(
+        found,
+        name="idle_dimensions" if k == 1 else f"idle_dimensions_at_{k}",
+        value=1 - found.value,
+        low=1 - found.high,
+        high=1 - found.low,
+        direction="lower is better",
+        null=0.0,
     )
 
 

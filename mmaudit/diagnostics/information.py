@@ -8,6 +8,8 @@ import numpy.typing as npt
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import RESOLUTION, FloatArray, as_matrix, named
 from mmaudit.diagnostics._probe import Probe
+from mmaudit.diagnostics._whole import equal_blocks, exchanged, group_order
+from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.errors import InputError
 from mmaudit.measurement import Measurement
 from mmaudit.seeds import generator
@@ -41,6 +43,7 @@ def _pointwise(codes: IntArray, labels: IntArray, of_code: IntArray, of_label: I
 def mi_proxy(
     z: npt.ArrayLike,
     factor: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
     *,
     bins: int = 4,
     dims: int = 8,
@@ -60,31 +63,35 @@ def mi_proxy(
     over ``draws`` permutations of the labels and the permutation p-value (Phipson & Smyth 2010), and
     ``mi_excess`` is the difference of the two, averaged item by item: 0 when there is nothing to find.
     Intervals are over items, with the bins as they are. Permutations are drawn over items in the order of
-    their content. Undefined below 2 items, in 0 dimensions, or for a factor of one value. Raises
-    :class:`InputError` on a factor of another shape, or bins < 2, dims < 1, draws < 1.
+    their content. With ``groups`` (n,), such as the captions of a picture, whole groups exchange their labels
+    with others of their size, and intervals are cluster-robust. Undefined below 2 items or groups, in 0
+    dimensions, or for a factor of one value. Raises :class:`InputError` on a factor or groups of another
+    shape, or bins < 2, dims < 1, draws < 1.
     """
     if bins < 2 or dims < 1 or draws < 1:
         raise InputError(f"bins is {bins}, dims {dims}, draws {draws}; give at least 2, 1 and 1")
     matrix = as_matrix(z)
     n = len(matrix)
     labels, classes = _factor(factor, n)
+    clusters = group_codes(groups, n)
     names = (named("mi_proxy", modality, factor_name), named("mi_excess", modality, factor_name))
-    if n < 2 or classes < 2 or matrix.shape[1] == 0:
+    if not clusters.any() or classes < 2 or matrix.shape[1] == 0:
         reason = f"2 items of 1 dimension and 2 factor values are needed, got {n} items, {classes} values"
         first, second = (inference.undefined(name, reason, n, confidence=confidence) for name in names)
         return first, second
     kept = matrix[:, :dims]
     cuts = np.quantile(kept, np.arange(1, bins) / bins, axis=0)
     codes, distinct = _codes((kept >= cuts[:, None, :]).sum(axis=0), axis=0)
-    order = inference.canonical_order(matrix, labels)
-    codes, labels = codes[order], labels[order]
+    order = inference.canonical_order(matrix, labels, groups=clusters)
+    codes, labels, clusters = codes[order], labels[order], clusters[order]
+    blocks = equal_blocks(clusters)
 
     counts = np.bincount(codes), np.bincount(labels)
     observed = _pointwise(codes, labels, *counts)
     rng = generator(seed, "mi null")
     chance, null = np.zeros(n), np.empty(draws)
     for draw in range(draws):
-        permuted = _pointwise(codes, rng.permutation(labels), *counts)
+        permuted = _pointwise(codes, labels[exchanged(blocks, rng)], *counts)
         chance += permuted / draws
         null[draw] = permuted.mean()
     value, expected = float(observed.mean()), float(null.mean())
@@ -99,6 +106,7 @@ def mi_proxy(
         inference.mean(
             name,
             per_item,
+            clusters=clusters,
             confidence=confidence,
             unit="nats",
             direction="higher is better",
@@ -121,6 +129,7 @@ _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 def v_information(
     z: npt.ArrayLike,
     factor: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
     *,
     folds: int = 5,
     seed: int = 0,
@@ -138,9 +147,11 @@ def v_information(
     and it is fitted again on all the others. Probe and marginal are smoothed by one pseudo-item a value
     (Laplace), so that a value absent from the training part stays finite.
 
-    Folds are stratified and drawn by content, not by the order of the items. The interval is Student's over
-    items, given the folds. Undefined below 4·folds items, in 0 dimensions, or for a factor of one value.
-    Raises :class:`InputError` on a factor of another shape or folds < 3.
+    Folds are stratified and drawn by content, not by the order of the items. Items of one of ``groups`` (n,),
+    such as the captions of a picture, are in one fold: a probe that has seen some of them would know any
+    value that they share by heart. The interval is Student's over items, with groups cluster-robust, given
+    the folds. Undefined below 4·folds groups, which items are without ``groups``, in 0 dimensions, or for a
+    factor of one value. Raises :class:`InputError` on a factor or groups of another shape or folds < 3.
     """
     if folds < 3:
         raise InputError(f"folds is {folds}; give at least 3: to fit, to choose and to score")
@@ -148,16 +159,23 @@ def v_information(
     matrix = as_matrix(z)
     n = len(matrix)
     labels, classes = _factor(factor, n)
-    if n < 4 * folds or classes < 2 or matrix.shape[1] == 0:
+    codes = group_codes(groups, n)
+    units = int(codes.max(initial=-1)) + 1
+    if units < 4 * folds or classes < 2 or matrix.shape[1] == 0:
+        kind = "items" if units == n else "groups of items"
         return inference.undefined(
             name,
-            f"{4 * folds} items of 1 dimension, 2 factor values are needed, got {n} items, {classes} values",
+            f"{4 * folds} {kind} of 1 dimension, 2 factor values are needed, "
+            f"got {units} {kind}, {classes} values",
             n,
             confidence=confidence,
         )
-    part = np.empty(n, dtype=np.int64)
-    drawn = inference.canonical_order(matrix, labels)[generator(seed, "probe folds").permutation(n)]
-    part[drawn[np.argsort(labels[drawn], kind="stable")]] = np.arange(n) % folds
+    lowest = np.full(units, classes)
+    np.minimum.at(lowest, codes, labels)
+    drawn = group_order(inference.drawn_order("probe folds", matrix, labels, seed=seed, groups=codes), codes)
+    fold_of = np.empty(units, dtype=np.int64)
+    fold_of[drawn[np.argsort(lowest[drawn], kind="stable")]] = np.arange(units) % folds
+    part = fold_of[codes]
     gain = np.empty(n)
     for fold in range(folds):
         scored, chosen_on = part == fold, part == (fold + 1) % folds
@@ -168,6 +186,7 @@ def v_information(
     return inference.mean(
         name,
         gain,
+        clusters=codes,
         confidence=confidence,
         unit="nats",
         direction="higher is better",

@@ -54,14 +54,20 @@ def twin_variance(
 
 
 def input_similarity(
-    inputs: npt.ArrayLike, z: npt.ArrayLike, *, modality: str = "", confidence: float = 0.95
+    inputs: npt.ArrayLike,
+    z: npt.ArrayLike,
+    *,
+    modality: str = "",
+    clusters: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
 ) -> Measurement:
     """Measure how much of the similarity structure of its raw inputs a modality's embeddings keep.
 
     Debiased linear CKA (:func:`~mmaudit.diagnostics.correlation.linear_cka`) of ``inputs`` (n, p) and the
     unit rows of ``z`` (n, d). Random features keep the kernel of their inputs, and an encoder that trains
     lazily (Chizat et al. 2019) stays near it; one that learns what the other modality shares leaves it.
-    What is healthy depends on the inputs: compare it between models on one set of inputs.
+    What is healthy depends on the inputs: compare it between models on one set of inputs. Items that share a
+    label of ``clusters`` (n,) are one in the interval.
     """
     name = named("input_similarity", modality)
     x: FloatArray = as_matrix(inputs)
@@ -73,4 +79,6 @@ def input_similarity(
         _, triangle = np.linalg.qr(x.T)
         x = triangle.T
     sides = ("the inputs", "the embeddings")
-    return debiased_cka(name, x, y, sides, direction="lower is better", confidence=confidence)
+    return debiased_cka(
+        name, x, y, sides, direction="lower is better", clusters=clusters, confidence=confidence
+    )

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from mmaudit import inference
 from mmaudit.diagnostics._arrays import FloatArray, centred
+from mmaudit.diagnostics._whole import group_order
 from mmaudit.diagnostics.principal import principal
 from mmaudit.diagnostics.retrieval import Counts, Ranks, group_codes, ranks
 from mmaudit.embeddings import Embeddings
@@ -91,24 +92,27 @@ def cross_fitted_ranks(
 ) -> Ranks:
     """Rank each claimed partner by its pointwise information instead of its similarity.
 
-    ``trusted`` (n,) bool marks pairs known to be right. All pairs are dealt to four folds by content. Those
-    of a fold are candidates of each other alone, ranked by the Gaussian of the trusted pairs of the other
-    folds (cross-fitting: Chernozhukov et al. 2018). So nothing was fitted to a pair that it ranks, and a
-    right claimed pair ranks like a trusted one. The Gaussian knows in which directions the modalities agree;
-    a similarity weighs all alike, and a weak encoder's right pairs rank worse by it.
+    ``trusted`` (n,) bool marks pairs known to be right. All pairs are dealt to four folds by content, whole
+    relevance groups at a time: groups of trusted pairs, of claimed ones and of both are shared out evenly.
+    Pairs of a fold are candidates of each other alone, ranked by the Gaussian of the trusted pairs of the
+    other folds (cross-fitting: Chernozhukov et al. 2018). So nothing was fitted to a pair that it ranks, nor
+    to another of its group, such as a second caption of its picture, and a right claimed pair ranks like a
+    trusted one. The Gaussian knows in which directions the modalities agree; a similarity weighs all alike,
+    and a weak encoder's right pairs rank worse by it.
 
-    These are :func:`~mmaudit.diagnostics.ranks` where the trusted pairs are fewer than :data:`PER_DIMENSION`
-    for each dimension of both modalities, where all pairs are trusted, or where a side does not vary. Raises
-    :class:`InputError` on groups of another length.
+    These are :func:`~mmaudit.diagnostics.ranks` where trusted pairs are of fewer groups than
+    :data:`PER_DIMENSION` for each dimension of both modalities, where all pairs are trusted, where a side
+    does not vary, or where groups are so unequal that a fold holds more than half of the trusted pairs.
+    Raises :class:`InputError` on groups of another length.
     """
     codes, known = group_codes(groups, len(embeddings)), int(np.count_nonzero(trusted))
-    if known == len(embeddings) or known < PER_DIMENSION * 2 * embeddings.width:
+    if known == len(embeddings) or len(np.unique(codes[trusted])) < PER_DIMENSION * 2 * embeddings.width:
         return ranks(embeddings, codes)
-    order = inference.drawn_order("cross-fitted ranks", embeddings.x, embeddings.y)
-    fold = np.empty(len(embeddings), dtype=np.int64)
-    for kind in (trusted, ~trusted):
-        rows = order[kind[order]]
-        fold[rows] = np.arange(len(rows)) % FOLDS
+    order = inference.drawn_order("cross-fitted ranks", embeddings.x, embeddings.y, groups=codes)
+    part = _shared_out(group_order(order, codes), codes, trusted)
+    fold = part[codes]
+    if 2 * np.bincount(fold[trusted]).max() > known:
+        return ranks(embeddings, codes)
     x, y = embeddings.scored
     parts = []
     for k in range(FOLDS):
@@ -124,6 +128,17 @@ def cross_fitted_ranks(
         groups=codes,
         modalities=embeddings.modalities,
     )
+
+
+def _shared_out(groups: IntArray, codes: IntArray, trusted: npt.NDArray[np.bool_]) -> IntArray:
+    """Return the fold of each group, (k,): trusted, claimed and mixed ones are each dealt out in turn."""
+    members = np.bincount(codes)
+    known = np.bincount(codes, weights=trusted)
+    part = np.empty(len(members), dtype=np.int64)
+    for kind in (known == members, known == 0, (known > 0) & (known < members)):
+        dealt = groups[kind[groups]]
+        part[dealt] = np.arange(len(dealt)) % FOLDS
+    return part
 
 
 def _informed(gaussian: _Gaussian, embeddings: Embeddings) -> Embeddings:

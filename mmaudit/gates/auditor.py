@@ -14,7 +14,7 @@ from mmaudit.failures.nulls import null_encoder
 from mmaudit.gates.case import Case
 from mmaudit.gates.catalogue import CHECKS, check_named
 from mmaudit.gates.check import Check, Damage
-from mmaudit.gates.controls import smallest
+from mmaudit.gates.controls import smallest, with_trusted
 from mmaudit.gates.decide import Decision, decide
 from mmaudit.gates.facets import SAMPLE, sample
 from mmaudit.gates.material import Material
@@ -38,8 +38,6 @@ Judge = Callable[[Sequence[Measurement]], Decision]
 
 CONTROL_ITEMS = SAMPLE
 """Pairs a control is planted in: what it catches there it catches in more, and each try costs n² d."""
-CONTROL_TRUSTED = 400
-"""Trusted pairs that stay in that sample: twice what a 99 % quantile takes."""
 CONTROL_SLICE = 400
 """Pairs of a slice, each of another group, that join that sample where it has no slice that is measured."""
 CERTIFICATION_ITEMS = 250
@@ -149,6 +147,19 @@ class Auditor:
                 check, limit, verdict=Verdict.NOT_EVIDENCED, reason=f"cannot be measured: {error}"
             )
 
+    def control(self, name: str) -> Control:
+        """Return the smallest damage to these pairs that the check called ``name`` rejects, accepted or not.
+
+        Raises :class:`ControlError` where it rejects none or none can be planted, and :class:`InputError`
+        where damaged pairs cannot be measured.
+        """
+        check = check_named(name)
+        limit, lacking = self.limit(check), self.material.lacks(check.needs)
+        if limit is None or check.damage is None or lacking:
+            raise ControlError(f"no damage can be planted: {lacking or 'the check has no limit'}")
+        with one_blas_thread():
+            return self._control(check, check.damage, self.material.case(check.needs), self._judge(limit))
+
     def _measured(self, check: Check, case: Case, limit: Limit | None, control: bool) -> Outcome:
         measurements = check.measure(case)
         if limit is None:
@@ -159,10 +170,7 @@ class Auditor:
     def _judged(
         self, check: Check, case: Case, measurements: Sequence[Measurement], limit: Limit, control: bool
     ) -> Outcome:
-        def judge(found: Sequence[Measurement]) -> Decision:
-            s = self.settings
-            return decide(found, limit, confidence=s.confidence, alpha=s.alpha, family=self.family)
-
+        judge = self._judge(limit)
         decision = judge(measurements)
         verdict, reason, planted = decision.verdict, decision.reason, None
         if (
@@ -190,6 +198,12 @@ class Auditor:
             reason=reason,
         )
 
+    def _judge(self, limit: Limit) -> Judge:
+        s = self.settings
+        return functools.partial(
+            decide, limit=limit, confidence=s.confidence, alpha=s.alpha, family=self.family
+        )
+
     def _control(self, check: Check, damage: Damage, case: Case, judge: Judge) -> Control:
         """Return the smallest ``damage`` to this very case, or to a sample of it, that the gate rejects.
 
@@ -198,17 +212,14 @@ class Auditor:
         # What is encoded a second time, or compared with its input, is few rows of all, and named by their
         # numbers among all.
         if len(case.x) > CONTROL_ITEMS and not case.again and case.inputs is None:
-            rows = sample(len(case.x), self.settings.seed, CONTROL_ITEMS)
-            if case.trusted is not None:
-                # Few pairs are trusted, and a check that compares with them needs them in the sample too.
-                known = np.flatnonzero(case.trusted)
-                rows = np.union1d(rows, known[sample(len(known), self.settings.seed, CONTROL_TRUSTED)])
+            seed = self.settings.seed
+            rows = with_trusted(sample(len(case.x), seed, CONTROL_ITEMS), case.trusted, seed)
             if case.slices and not len(case.take(rows).smallest_slice):
                 # A slice of few of many items is measured, but not in the sample.
                 inside = case.smallest_slice
                 if case.groups is not None:
                     inside = inside[np.unique(case.groups[inside], return_index=True)[1]]
-                rows = np.union1d(rows, inside[sample(len(inside), self.settings.seed, CONTROL_SLICE)])
+                rows = np.union1d(rows, inside[sample(len(inside), seed, CONTROL_SLICE)])
             case = case.take(rows)
         tried: dict[float, tuple[Case, Decision]] = {}
 

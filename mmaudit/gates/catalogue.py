@@ -10,6 +10,8 @@ import difflib
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from mmaudit import diagnostics as d
 from mmaudit.diagnostics.idle import ITEMS
 from mmaudit.diagnostics.principal import Principal
@@ -20,6 +22,7 @@ from mmaudit.gates.check import Check
 from mmaudit.gates.data_checks import DATA_CHECKS
 from mmaudit.gates.edit_checks import EDIT_CHECKS
 from mmaudit.gates.outcome import Limit
+from mmaudit.gates.per_bit import per_bit
 from mmaudit.inference import exact
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import IntArray
@@ -33,8 +36,9 @@ ENOUGH_TO_LOSE = 0.3
 Measured = list[Measurement]
 
 TAIL_TRUSTED = 200
-"""Trusted pairs that place their own 99 % quantile: a healthy subject's share beyond it exceeds 5 % once in
-2500 times (the share is Beta(2, 199) distributed), and with 99 of them once in 160."""
+"""Trusted pairs, each of another relevance group, that place their own 99 % quantile: a healthy subject's
+share beyond it exceeds 5 % once in 2500 times (the share is Beta(2, 199) distributed), and with 99 of them
+once in 160."""
 
 
 def _contract(case: Case) -> Measured:
@@ -71,26 +75,8 @@ def _per_side(diagnostic: Callable[..., Measurement]) -> Callable[[Case], Measur
 
 
 def _rank_per_bit(case: Case) -> Measured:
-    """The effective rank over log2 n, the bits it takes to tell n items apart."""
-    bits = math.log2(max(2, len(case.x)))
-    measured = []
-    for m in _per_side(d.effective_rank)(case):
-        if m.value is None or m.se is None or m.low is None or m.high is None:
-            measured.append(m)
-            continue
-        measured.append(
-            dataclasses.replace(
-                m,
-                name=m.name.replace("effective_rank", "effective dimensions a bit"),
-                value=m.value / bits,
-                low=m.low / bits,
-                high=m.high / bits,
-                se=m.se / bits,
-                unit="dimensions/bit",
-                method=f"{m.method}, over log2 n",
-            )
-        )
-    return measured
+    groups = len(case.x) if case.groups is None else len(np.unique(case.groups))
+    return [per_bit(m, groups) for m in _per_side(d.effective_rank)(case)]
 
 
 def _symmetry_gap(case: Case) -> Measured:
@@ -113,7 +99,7 @@ def _idle(case: Case) -> Measured:
 
 
 def _ridge_cca(case: Case) -> Measured:
-    return [d.ridge_cca(case.embeddings, directions=_directions(case))]
+    return [d.ridge_cca(case.embeddings, case.groups, directions=_directions(case))]
 
 
 def _twins(case: Case) -> Measured:
@@ -142,7 +128,8 @@ def _input_similarity(side: int) -> Callable[[Case], Measured]:
         if modality not in case.inputs.columns:
             raise InputError(f"the {modality} inputs are no arrays of numbers")
         rows, column = case.inputs.rows, case.inputs.columns[modality]
-        return [d.input_similarity(column, z[rows], modality=modality)]
+        clusters = None if case.groups is None else case.groups[rows]
+        return [d.input_similarity(column, z[rows], modality=modality, clusters=clusters)]
 
     return measure
 
@@ -177,15 +164,17 @@ def _matched_negatives(case: Case) -> Measured:
 
 def _tail(case: Case) -> Measured:
     assert case.trusted is not None
-    known = int(case.trusted.sum())
+    known, kind = int(case.trusted.sum()), "trusted pairs"
+    if case.groups is not None and (groups := len(np.unique(case.groups[case.trusted]))) < known:
+        known, kind = groups, "relevance groups of trusted pairs"
     if known < TAIL_TRUSTED:
-        raise InputError(f"{known} trusted pairs cannot place a 99 % quantile; trust {TAIL_TRUSTED} or more")
-    return [d.tail_excess(case.pair_losses, case.trusted)]
+        raise InputError(f"{known} {kind} cannot place a 99 % quantile; trust {TAIL_TRUSTED} or more")
+    return [d.tail_excess(case.pair_losses, case.trusted, case.groups)]
 
 
 def _exchangeability(case: Case) -> Measured:
     assert case.trusted is not None
-    return [d.exchangeability(case.mismatch_scores, case.trusted)]
+    return [d.exchangeability(case.mismatch_scores, case.trusted, case.groups)]
 
 
 def _gradients(case: Case) -> Measured:
@@ -220,7 +209,7 @@ def _factor_information(case: Case) -> Measured:
     x, _ = case.embeddings.scored
     modality = case.modalities[0]
     return [
-        d.v_information(x, codes, modality=modality, factor_name=name)
+        d.v_information(x, codes, case.groups, modality=modality, factor_name=name)
         for name, codes in _labels(case).items()
     ]
 
@@ -231,7 +220,7 @@ def _binned_information(case: Case) -> Measured:
     return [
         m
         for name, codes in _labels(case).items()
-        for m in d.mi_proxy(x, codes, modality=modality, factor_name=name)
+        for m in d.mi_proxy(x, codes, case.groups, modality=modality, factor_name=name)
     ]
 
 
@@ -310,7 +299,7 @@ CHECKS: tuple[Check, ...] = (
         name="canonical_correlations",
         failure="alignment",
         question="How strongly are the two modalities correlated on held-out pairs?",
-        measure=lambda case: [d.canonical_correlations(case.embeddings)],
+        measure=lambda case: [d.canonical_correlations(case.embeddings, case.groups)],
         profiles=_LATER,
         damage=controls.NOISE,
     ),
@@ -326,7 +315,7 @@ CHECKS: tuple[Check, ...] = (
         name="linear_cka",
         failure="alignment",
         question="How similar are the two modalities' similarity structures (debiased linear CKA)?",
-        measure=lambda case: [d.linear_cka(case.embeddings)],
+        measure=lambda case: [d.linear_cka(case.embeddings, clusters=case.groups)],
         profiles=_LATER,
         damage=controls.NOISE,
     ),
@@ -542,10 +531,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="effective_rank",
         failure="collapse",
-        question="Does each modality span enough dimensions to tell its items apart?",
+        question="Does each modality span enough dimensions to tell its meanings apart?",
         measure=_rank_per_bit,
         limit=_field(
-            "distinguishability: n items need log2 n bits; below half a dimension a bit, every direction "
+            "distinguishability: n meanings need log2 n bits; below half a dimension a bit, every direction "
             "would have to carry a four-level code",
             low=0.5,
         ),

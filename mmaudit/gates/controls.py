@@ -12,6 +12,8 @@ from mmaudit.errors import ControlError
 from mmaudit.failures import damage as plant
 from mmaudit.gates.case import Case
 from mmaudit.gates.check import Damage
+from mmaudit.gates.facets import sample
+from mmaudit.pairs import IntArray
 from mmaudit.subjects import TrainingFault
 
 __all__ = [
@@ -34,10 +36,13 @@ __all__ = [
     "SHRUNK",
     "SWAPPED",
     "smallest",
+    "with_trusted",
 ]
 
 SEVERITIES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MARK_CODES = 16
+TRUSTED = 400
+"""Trusted pairs that stay in the sample that a control is planted in: twice what a 99 % quantile takes."""
 
 
 def smallest(rejects: Callable[[float], bool]) -> float | None:
@@ -53,6 +58,17 @@ def smallest(rejects: Callable[[float], bool]) -> float | None:
         middle = (low + high) // 2
         low, high = (low, middle) if rejects(SEVERITIES[middle]) else (middle, high)
     return SEVERITIES[high]
+
+
+def with_trusted(rows: IntArray, trusted: npt.NDArray[np.bool_] | None, seed: int) -> IntArray:
+    """Return the sampled ``rows`` (k,) and :data:`TRUSTED` of the pairs that are ``trusted`` (n,), in order.
+
+    Few pairs are trusted of many, and a check that compares with them needs them in the sample too.
+    """
+    if trusted is None:
+        return np.sort(rows)
+    known = np.flatnonzero(trusted)
+    return np.union1d(rows, known[sample(len(known), seed, TRUSTED)])
 
 
 def _nan_rows(case: Case, severity: float, rng: np.random.Generator) -> Case:

@@ -1,13 +1,16 @@
 """From the conclusions of single checks to one conclusion: the verdict that stands, and what decided it."""
 
+import difflib
 import math
 from collections.abc import Iterable, Sequence
 
 from mmaudit.gates.outcome import Outcome, Verdict
 
-__all__ = ["FAILURE_ORDER", "by_failure", "deciding", "margin", "overall"]
+__all__ = ["FAILURE_ORDER", "by_failure", "deciding", "margin", "misspelt", "overall"]
 
 FAILURE_ORDER = ("integrity", "alignment", "dominance", "shortcut", "corruption", "collapse", "stress")
+_ALIKE = 0.85
+"""Share of letters in common from which a name is a misspelling: one or two letters off, of eight or ten."""
 
 
 def overall(
@@ -67,6 +70,16 @@ def margin(outcome: Outcome) -> float:
     if half > 0:
         return room / half
     return math.inf if room >= 0 else -math.inf
+
+
+def misspelt(failure: str) -> str | None:
+    """Return the known failure mode that ``failure`` must mean, ``None`` where it may be a name of its own.
+
+    A name that holds a known one, as ``collapse of speakers`` does, was made from it on purpose.
+    """
+    if any(known in failure for known in FAILURE_ORDER):
+        return None
+    return next(iter(difflib.get_close_matches(failure, FAILURE_ORDER, n=1, cutoff=_ALIKE)), None)
 
 
 def _position(failure: str) -> int:

@@ -359,12 +359,15 @@ def delete_one(
     return student(name, value, se, units - 1, n, **labels)
 
 
-def canonical_order(*matrices: npt.ArrayLike) -> IntArray:
+def canonical_order(*matrices: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> IntArray:
     """Return the (n,) int64 row order that sorts the items by content, the same for any order they come in.
 
     ``matrices`` are numeric, (n,) or (n, d), of one n; rows are compared as the bytes of all of them side by
-    side. The order has no other meaning.
+    side. The order has no other meaning. With ``groups`` (n,), a label a row, members of a group stand next
+    to each other; groups are compared by the least and the largest number in each column, and by size.
     """
+    if groups is not None:
+        return _order_of_groups(matrices, np.asarray(groups))
     columns = [np.asarray(m, dtype=np.float64) for m in matrices]
     # Not -1 for the width: of no rows NumPy cannot tell how wide they are.
     columns = [c.reshape(len(c), math.prod(c.shape[1:])) for c in columns]
@@ -376,13 +379,38 @@ def canonical_order(*matrices: npt.ArrayLike) -> IntArray:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
-def drawn_order(name: str, *matrices: npt.ArrayLike, seed: int = 0) -> IntArray:
+def _order_of_groups(matrices: tuple[npt.ArrayLike, ...], groups: npt.NDArray[Any]) -> IntArray:
+    order = canonical_order(*matrices)
+    if groups.shape != order.shape:
+        raise InputError(f"groups have shape {groups.shape}; expected {order.shape}, one label an item")
+    codes = np.unique(groups, return_inverse=True)[1].reshape(len(order))
+    sizes = np.bincount(codes)
+    if len(sizes) == len(order):
+        return order
+    members = order[np.argsort(codes[order], kind="stable")]
+    starts = np.cumsum(sizes) - sizes
+    columns = [np.asarray(m, dtype=np.float64)[members] for m in matrices]
+    ends = [end.reduceat(c, starts) for c in columns for end in (np.minimum, np.maximum)]
+    place = np.argsort(canonical_order(*ends, sizes))
+    return members[np.argsort(place[codes[members]], kind="stable")]
+
+
+def drawn_order(
+    name: str, *matrices: npt.ArrayLike, seed: int = 0, groups: npt.ArrayLike | None = None
+) -> IntArray:
     """Return the (n,) int64 rows of ``matrices`` in random order, the same items in any order they come in.
 
     The first k are a random sample of k items. ``name`` tells one such order from another of one ``seed``.
+    With ``groups`` (n,), a label a row, whole groups are drawn and their members stand next to each other.
     """
-    order = canonical_order(*matrices)
-    return order[generator(seed, name).permutation(len(order))]
+    order = canonical_order(*matrices, groups=groups)
+    if groups is None:
+        return order[generator(seed, name).permutation(len(order))]
+    labels = np.asarray(groups)[order]
+    runs = np.cumsum(labels[1:] != labels[:-1], dtype=np.int64)
+    runs = np.concatenate([np.zeros(min(1, len(order)), dtype=np.int64), runs])
+    place = np.argsort(generator(seed, name).permutation(int(runs.max(initial=-1)) + 1))
+    return order[np.argsort(place[runs], kind="stable")]
 
 
 def at_confidence(m: Measurement, confidence: float) -> Measurement:

@@ -11,7 +11,7 @@ from mmaudit.report.comparison import comparison_lines
 from mmaudit.report.stress import stress_lines
 from mmaudit.report.terminal import summary_lines
 
-__all__ = ["SUSPECTS", "show_lines"]
+__all__ = ["SUSPECTS", "audited_lines", "show_lines"]
 
 SUSPECTS = {
     "data/suspect_pairs.npy": "suspect pairs",
@@ -35,7 +35,8 @@ def show_lines(
     Summary, every gate, notices, what is not evidenced, ``suspects`` (row numbers by path), the comparison
     with a baseline, settings. A document that is missing, as it may be from a broken bundle, is left out.
     """
-    lines = list(_heading(documents))
+    lines = audited_lines(documents.get("subject.json", {}), documents.get("dataset.json", {}))
+    lines += _told("run:    ", documents.get("run.json", {}), ("run_id", "started"))
     if "outcomes.json" in documents:
         outcomes, certifications = (
             [Outcome.from_record(row) for row in documents["outcomes.json"][key]]
@@ -59,16 +60,24 @@ def show_lines(
     return lines
 
 
-def _heading(documents: Mapping[str, Any]) -> Iterator[str]:
-    for label, path, keys in (
-        ("subject:", "subject.json", ("name", "adapter")),
-        ("data:   ", "dataset.json", ("name", "pairs")),
-        ("run:    ", "run.json", ("run_id", "started")),
-    ):
-        document = documents.get(path, {})
-        said = [words.plain(document[key]) for key in keys if document.get(key) not in (None, "")]
-        if said:
-            yield f"{label} {', '.join(said)}{' pairs' if 'pairs' in keys and len(said) == len(keys) else ''}"
+def audited_lines(subject: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+    """Return what was audited, and on what: two lines, or fewer where a record says nothing.
+
+    ``subject`` has a name and an adapter, ``data`` a name, a number of pairs and, where they come from the
+    built-in world, something at ``world``.
+    """
+    pairs = dict(data)
+    if pairs.get("world"):
+        pairs["name"] = f"built-in world ({pairs.get('name')})"
+    if "pairs" in pairs:
+        pairs["pairs"] = f"{pairs['pairs']} pairs"
+    return [*_told("subject:", subject, ("name", "adapter")), *_told("data:   ", pairs, ("name", "pairs"))]
+
+
+def _told(label: str, record: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
+    said = [words.plain(record[key]) for key in keys if record.get(key) not in (None, "")]
+    if said:
+        yield f"{label} {', '.join(said)}"
 
 
 def _outcomes(ordered: Sequence[Outcome], width: int) -> list[str]:

@@ -83,7 +83,7 @@ def stress_lines(
     for row in search["counterexamples"]:
         lines += _wrapped(f"  breaks in {plain(row['words'])}: {plain(row['reason'])}", width)
         lines += [f"    {line}" for line in boundary_words(row)]
-        lines.append(f"    run it alone: pytest --mmaudit --mmaudit-replay {bundle}/{plain(row['file'])}")
+        lines.append(f"    run it alone: pytest --mmaudit --mmaudit-replay={bundle}/{plain(row['file'])}")
         if code:
             lines += ["", *(f"    {line}".rstrip() for line in row["example"].splitlines()), ""]
     return lines

@@ -127,6 +127,8 @@ def why(
         return reasons
     accepted = [o for o in ordered if o.verdict is Verdict.ACCEPT]
     missing = sum(o.verdict is Verdict.NOT_EVIDENCED for o in ordered)
+    if not accepted and not missing:
+        return ["No gate was among what ran."]
     if not accepted:
         return [f"No gate could be evidenced ({count(missing, 'check')} lacked what they need)."]
     proven = sum(o.control is not None for o in accepted)
@@ -157,7 +159,7 @@ def diagnosis_line(diagnosis: Diagnosis) -> str:
     checks = {f: [plain(e.check) for e in diagnosis.evidence if e.failure == f] for f in diagnosis.failures}
     named = "; ".join(f"{plain(f)} (by {', '.join(by)})" for f, by in checks.items())
     blind = f"; {count(len(diagnosis.unknown), 'sign')} could not be looked for" if diagnosis.unknown else ""
-    return (named or "no failure is named") + blind
+    return (named or "none of dominance, shortcut, corruption and collapse") + blind
 
 
 def _finding(outcome: Outcome, relation: str | None) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +12,14 @@ import numpy.typing as npt
 from mmaudit.diagnostics import Ranks
 from mmaudit.diagnostics.retrieval import group_codes
 from mmaudit.embeddings import Similarity
-from mmaudit.errors import InputError
+from mmaudit.errors import ControlError, InputError
 from mmaudit.executor import Executor, open_executor
 from mmaudit.gates import Limit, Verdict
 from mmaudit.gates.auditor import Auditor
 from mmaudit.gates.catalogue import check_named
+from mmaudit.gates.controls import with_trusted
 from mmaudit.gates.decide import decide
+from mmaudit.gates.per_bit import per_bit
 from mmaudit.inference import exact
 from mmaudit.inference.sequences import BettingSequence
 from mmaudit.measurement import Measurement
@@ -149,8 +150,8 @@ def audit_large(
     decided costs nothing, and it speaks of the mean over *these* pairs, less the few that chose the depth of
     the symmetry gap. As in any audit, ACCEPT is at the settings' ``confidence``, REJECT at ``alpha`` over the
     number of gates (Bonferroni), and a gate that cannot be seen to reject planted damage, on
-    :data:`CONTROL_ITEMS` of these pairs, does not accept. Beside the gates stand figures without a limit:
-    exact copies among all rows, and hubness within a random gallery of these pairs.
+    :data:`CONTROL_ITEMS` of these pairs and some trusted ones, does not accept. Beside the gates stand
+    figures without a limit: exact copies among all rows, and hubness within a random gallery of these pairs.
 
     The passes over all rows are jobs for ``executor`` (default: the one that the settings name); which it was
     does not show in the result. Raises :class:`~mmaudit.errors.InputError` on what cannot be read, on fewer
@@ -191,7 +192,8 @@ def _audit(
     known = _known(trusted, found.n)
     order = generator(settings.seed, "sampled queries").permutation(found.n)
     limits = {name: _limit(name, settings) for name in GATES}
-    decided = _whole(found, limits, modalities, settings)
+    meanings = found.n if codes is None else len(np.unique(codes))
+    decided = _whole(found, meanings, limits, modalities, settings)
     pilot = order[: min(PILOT, len(order) // 4)]
     if found.violations() == 0:
 
@@ -298,18 +300,17 @@ def _limit(name: str, settings: Settings) -> Limit:
 
 
 def _whole(
-    found: Survey, limits: dict[str, Limit], modalities: tuple[str, str], settings: Settings
+    found: Survey, meanings: int, limits: dict[str, Limit], modalities: tuple[str, str], settings: Settings
 ) -> list[Decided]:
-    """Return the gates on what was taken of all rows."""
+    """Return the gates on what was taken of all rows, of so many relevance groups."""
     confidence = settings.confidence
     bad = exact("contract violations", float(found.violations()), found.n, method="count over all rows")
     measured: dict[str, list[Measurement]] = {"contract": [bad]}
     if found.violations() == 0:
         sides = list(zip(found.sides, modalities, strict=True))
-        bits = math.log2(max(2, found.n))
         measured["separation"] = [separation(side, m, confidence) for side, m in sides]
         measured["rank_asymmetry"] = [rank_asymmetry(found, confidence)]
-        measured["effective_rank"] = [_per_bit(effective_rank(s, m, confidence), bits) for s, m in sides]
+        measured["effective_rank"] = [per_bit(effective_rank(s, m, confidence), meanings) for s, m in sides]
     decisions = []
     for name, measurements in measured.items():
         verdict = decide(
@@ -348,20 +349,6 @@ def _unseen(check: str, found: Survey, limit: Limit) -> Decided:
         method="not measured",
         guarantee="none",
         reason=f"{found.violations()} rows are NaN, infinite or zero; mend the encoder or drop these items",
-    )
-
-
-def _per_bit(m: Measurement, bits: float) -> Measurement:
-    if m.value is None or m.low is None or m.high is None or m.se is None:
-        return m
-    return dataclasses.replace(
-        m,
-        value=m.value / bits,
-        low=m.low / bits,
-        high=m.high / bits,
-        se=m.se / bits,
-        unit="dimensions/bit",
-        method=f"{m.method}, over log2 n",
     )
 
 
@@ -408,7 +395,7 @@ def _controls(
     decided: list[Decided],
 ) -> list[Decided]:
     """Return ``decided`` with the control of every acceptance, which is lost where none can be shown."""
-    rows = np.sort(order[-CONTROL_ITEMS:])
+    rows = with_trusted(order[-CONTROL_ITEMS:], known, settings.seed)
     x, y = (np.asarray(z[rows]) for z in sides)
     given = dict(zip(modalities, (x, y), strict=True))
     pairs = Pairs(
@@ -423,10 +410,20 @@ def _controls(
         if d.verdict is not Verdict.ACCEPT:
             controlled.append(d)
             continue
-        sample = auditor.run(d.check)
-        if sample.control is None:
-            reason = f"{d.reason}; on {len(rows)} of these pairs the gate could not be seen to reject damage"
+        try:
+            controlled.append(dataclasses.replace(d, control=_planted(auditor, d.check)))
+        except ControlError as error:
+            reason = f"{d.reason}; on {len(rows)} of these pairs: {error}"
             controlled.append(dataclasses.replace(d, verdict=Verdict.INCONCLUSIVE, reason=reason))
-        else:
-            controlled.append(dataclasses.replace(d, control=sample.control.severity))
     return controlled
+
+
+def _planted(auditor: Auditor, check: str) -> float:
+    """Return the smallest damage that ``check`` rejects in a sample; raises :class:`ControlError` if none."""
+    undamaged = auditor.run(check, control=False)
+    if undamaged.verdict in (Verdict.REJECT, Verdict.NOT_EVIDENCED):
+        raise ControlError(f"no damage was planted, for as they are, {undamaged.reason}")
+    try:
+        return auditor.control(check).severity
+    except InputError as error:
+        raise ControlError(f"damaged, they cannot be measured: {error}") from error

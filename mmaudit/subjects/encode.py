@@ -70,7 +70,7 @@ def _batch(run: Encoder, modality: str, batch: Any) -> npt.NDArray[Any]:
         part = to_numpy(run(batch))
     except SubjectError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         first = (str(error).splitlines() or [""])[0]
         raise SubjectError(
             f"the {modality} encoder raised {type(error).__name__} on a batch of {len(batch)}: {first}"

@@ -68,8 +68,8 @@ def probed(sample: Sample) -> list[Measurement]:
         *d.per_side(d.rankme, e),
         d.rank_asymmetry(e),
         d.norm_leak(e),
-        d.canonical_correlations(e),
-        d.ridge_cca(e),
+        d.canonical_correlations(e, sample.groups),
+        d.ridge_cca(e, sample.groups),
         d.twin_accuracy(sample.twins.x, sample.twins.y, TWIN_SIZE, sample.twins.similarity),
     ]
     if (training := sample.training) is not None:
@@ -83,7 +83,7 @@ def probed(sample: Sample) -> list[Measurement]:
             d.counterfactual_drop(ranked, [d.ranks(drawn, sample.groups) for drawn in sample.redrawn])
         )
     for name, codes in sample.labels.items():
-        found += _information(e, name, codes)
+        found += _information(sample, name, codes)
     if len(sample.labels) > 1:
         taken = {m.name: m for m in found}
         factor, confounder = (f"image_{name}" for name in sample.labels)
@@ -94,8 +94,9 @@ def probed(sample: Sample) -> list[Measurement]:
     return found
 
 
-def _information(e: Embeddings, name: str, codes: IntArray) -> list[Measurement]:
-    proxy, excess = d.mi_proxy(e.x, codes, modality="image", factor_name=name)
+def _information(sample: Sample, name: str, codes: IntArray) -> list[Measurement]:
+    e = sample.embeddings
+    proxy, excess = d.mi_proxy(e.x, codes, sample.groups, modality="image", factor_name=name)
     found = [proxy, excess]
     if proxy.value and proxy.null is not None:
         found.append(
@@ -108,7 +109,7 @@ def _information(e: Embeddings, name: str, codes: IntArray) -> list[Measurement]
                 method="mean proxy over permuted labels, over the proxy of the true ones",
             )
         )
-    found.append(d.v_information(e.scored[0], codes, modality="image", factor_name=name))
+    found.append(d.v_information(e.scored[0], codes, sample.groups, modality="image", factor_name=name))
     return found
 
 

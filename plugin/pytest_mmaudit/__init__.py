@@ -4,9 +4,14 @@ pytest imports this module in every run of every project that has mmaudit instal
 standard library: whatever costs time is imported by :func:`pytest_configure`, and only under ``--mmaudit``.
 """
 
+import os
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 
-__all__: list[str] = []
+__all__ = ["INI_KEYS", "is_check"]
 
 _PREFIX = "mmaudit_"
 _OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
@@ -93,6 +98,9 @@ _INI_ONLY = {
     "inconclusive": ("string", "what an interval across its limit does to a test: fail (default) or pass"),
 }
 
+INI_KEYS = tuple(_PREFIX + name for name in (*_OPTIONS, *_INI_ONLY))
+"""Every ini key of ours; another one that begins like them is misspelt."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--mmaudit``, its satellites and their ini keys."""
@@ -125,6 +133,32 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_mmaudit import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Refuse a value after a space that pytest took for a path of tests, or that may be meant as one.
+
+    pytest looks for the rootdir before it has seen any plugin's options, in PYTEST_ADDOPTS and on the command
+    line. The settings of the project would be those of another folder, or none.
+    """
+    known = early_config.known_args_namespace
+    here, root = early_config.invocation_params.dir, early_config.rootpath
+    typed = (*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *early_config.invocation_params.args)
+    options = {_option(name) for name in _OPTIONS}
+    for option, value in pairwise(map(str, typed)):
+        path = Path(os.path.abspath(here / value))
+        if option not in options or value.startswith("-") or not os.path.exists(path):
+            continue
+        if option == _option("save"):
+            raise pytest.UsageError(
+                f"{option} takes {value!r} for the name to save under; write {option}={value} if it is one, "
+                "or the paths of tests before the option"
+            )
+        elsewhere = not path.is_relative_to(here) or root not in (here, *here.parents)
+        if elsewhere and not (known.rootdir or known.inifilename):
+            raise pytest.UsageError(
+                f"write {option}={value}: with a space, pytest takes the folder for the project's"
+            )
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -163,6 +197,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     skip = pytest.mark.skip(reason="an audit check: runs under pytest --mmaudit")
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if item.get_closest_marker("mmaudit") or any(name.startswith(_PREFIX) for name in fixtures):
+        if is_check(item):
             item.add_marker(skip)
+
+
+def is_check(item: pytest.Item) -> bool:
+    """Return whether ``item`` takes part in the audit: by its marker, or by a fixture of ours."""
+    fixtures = getattr(item, "fixturenames", ())
+    return bool(item.get_closest_marker("mmaudit")) or any(name.startswith(_PREFIX) for name in fixtures)

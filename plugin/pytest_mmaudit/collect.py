@@ -9,6 +9,7 @@ import pytest
 
 from mmaudit.gates import CHECKS
 from mmaudit.gates.check import ACCESS
+from mmaudit.gates.policy import misspelt
 from mmaudit.settings import Settings, did_you_mean
 from pytest_mmaudit import lab, stress
 
@@ -160,6 +161,8 @@ def _wrong(mark: pytest.Mark) -> Iterable[str]:
         if key == "failure":
             if not isinstance(value, str):
                 yield f"failure={value!r}: expected a string"
+            elif meant := misspelt(value):
+                yield f"failure={value!r}; did you mean {meant!r}?"
         elif key == "needs":
             if not isinstance(value, (tuple, list)):
                 yield f"needs={value!r}: expected a tuple of names"

@@ -17,6 +17,7 @@ from mmaudit.executor import LOCAL, Executor
 from mmaudit.gates import Auditor, Outcome, finalize
 from mmaudit.report import bundle_lines, summary_lines
 from mmaudit.report.comparison import comparison_lines, regressions
+from mmaudit.report.show import audited_lines
 from mmaudit.report.stress import stress_lines
 from mmaudit.report.suites import suite_lines
 from mmaudit.suites import Finding
@@ -111,10 +112,13 @@ class Controller:
             _worsen(session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Close the run with the verdicts and the way to the evidence."""
+        """Close the run with what was audited, the verdicts and the way to the evidence."""
         if not self._rows:
             return
         terminalreporter.section("mmaudit")
+        for line in self._audited():
+            terminalreporter.write_line(line)
+        terminalreporter.write_line("")
         for line in summary_lines(
             self._outcomes,
             self._certifications,
@@ -145,6 +149,12 @@ class Controller:
                 _below(self._bundle.directory, here), _below(self._bundle.archive, here), self._bundle.digest
             ):
                 terminalreporter.write_line(line)
+
+    def _audited(self) -> list[str]:
+        pairs = self._auditor.pairs
+        world = self._auditor.world is not None
+        facts = {"name": pairs.name, "pairs": len(pairs), "world": world}
+        return audited_lines(self._auditor.subject.identity.record(), facts)
 
     @property
     def _stress(self) -> tuple[float, dict[str, Any] | None]:

@@ -10,6 +10,7 @@ from mmaudit.errors import InputError, SettingsError
 from mmaudit.gates import CHECKS, NULL_ENCODERS, Auditor
 from mmaudit.gates.catalogue import check_named
 from mmaudit.gates.outcome import Limit, Outcome
+from mmaudit.gates.policy import misspelt
 from mmaudit.measurement import Measurement
 from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings, did_you_mean
@@ -61,7 +62,7 @@ class Gate:
         ``failure`` is the failure mode it speaks of (default: the marker's, else ``project``), ``question``
         what it answers. Returns the outcome of a passing gate; fails the test on REJECT and, unless the
         settings say otherwise, on INCONCLUSIVE; skips it on NOT EVIDENCED. Raises :class:`SettingsError` on
-        an unknown name and :class:`InputError` on a measurement without a limit.
+        an unknown or misspelt name and :class:`InputError` on a measurement without a limit.
         """
         if isinstance(what, str):
             if low is not None or high is not None:
@@ -77,6 +78,8 @@ class Gate:
                 raise InputError(f"no limit for {what.name}: give low=… or high=… or both")
             limit = Limit(low=low, high=high, kind="user", rationale="set by the test that measures it")
             failure = failure or self._failure
+            if meant := misspelt(failure):
+                raise SettingsError(f"failure={failure!r}; did you mean {meant!r}?")
             outcome, needs = self._auditor.judge(what, limit, failure=failure, question=question), ()
         self._record.outcomes.append(outcome)
         conclude(outcome, self._settings, needs)

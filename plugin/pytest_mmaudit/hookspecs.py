@@ -12,7 +12,8 @@ def pytest_mmaudit_subject(config: pytest.Config) -> Any:
     """Return what is audited: anything that :func:`mmaudit.subjects.as_subject` takes.
 
     Called once a process when neither ``--mmaudit-subject`` nor the ini key ``mmaudit_subject`` nor
-    ``[tool.mmaudit] subject`` is given; the first result that is not ``None`` counts. Example::
+    ``[tool.mmaudit] subject`` is given; the first result that is not ``None`` counts, and
+    there must be one. Example::
 
         def pytest_mmaudit_subject(config):
             import my_model

@@ -33,13 +33,19 @@ class TestRow:
 def prepare(config: pytest.Config) -> None:
     """Switch the report on, in memory only, unless the user asked for one: then it stays as asked for.
 
-    Raises :class:`pytest.UsageError` where the plugin is switched off or told to keep no rows.
+    Raises :class:`pytest.UsageError` where it, or what it reads, is switched off, and
+    where it is told to keep no rows.
     """
     option = config.option
     if not hasattr(option, "json_report"):
         raise pytest.UsageError(
             "--mmaudit needs the plugin pytest-json-report; do not switch it off (-p no:pytest_jsonreport), "
             "or add -p pytest_jsonreport.plugin"
+        )
+    if not hasattr(option, "tbstyle"):
+        raise pytest.UsageError(
+            "--mmaudit needs pytest's own terminal plugin, whose options pytest-json-report reads; "
+            "do not switch it off (-p no:terminal)"
         )
     if option.json_report_summary:
         raise pytest.UsageError(
@@ -63,8 +69,7 @@ def rows(json_report: dict[str, Any]) -> list[TestRow]:
     found = [
         TestRow(
             node_id=test["nodeid"],
-            # A crash is no verdict of the test that was running: it never came to its end.
-            outcome="error" if _CRASHED in test else _OUTCOMES.get(test["outcome"], test["outcome"]),
+            outcome="error" if _crashed(test) else _OUTCOMES.get(test["outcome"], test["outcome"]),
             seconds=sum(test[phase]["duration"] for phase in _PHASES if phase in test),
             record=_record(test),
         )
@@ -72,6 +77,15 @@ def rows(json_report: dict[str, Any]) -> list[TestRow]:
         if "teardown" in test or _CRASHED in test
     ]
     return sorted(found, key=lambda row: row.node_id)
+
+
+def _crashed(test: dict[str, Any]) -> bool:
+    """Return whether a test never came to its end: its process died, or a check fails by nothing it found.
+
+    The latter leaves no outcome, and an audit that lacks one must not read as one that accepts.
+    """
+    is_check = KEY in test.get("metadata", {})
+    return _CRASHED in test or (test["outcome"] == "failed" and is_check and not _record(test).fails)
 
 
 def _record(test: dict[str, Any]) -> Record:

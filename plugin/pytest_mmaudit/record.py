@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mmaudit.errors import InputError
-from mmaudit.gates.outcome import Outcome
+from mmaudit.gates.outcome import Outcome, Verdict
 from mmaudit.suites.finding import Finding
 
 __all__ = ["RECORD", "Record", "builtins_only"]
@@ -26,6 +26,12 @@ class Record:
     suites: list[Finding] = dataclasses.field(default_factory=list)
     stress: dict[str, Any] | None = None
     message: str = ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether something of what the test found can fail it; a test that fails without it has crashed."""
+        verdicts = {o.verdict for o in (*self.outcomes, *self.certifications)}
+        return bool(verdicts - {Verdict.ACCEPT, None}) or any(f.contradicted for f in self.suites)
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the record as exact builtin types: all that crosses a process boundary."""

@@ -8,6 +8,7 @@ import pytest
 from mmaudit.errors import MMAuditError
 from mmaudit.gates import Auditor
 from mmaudit.gates.outcome import Outcome, Verdict
+from pytest_mmaudit import is_check
 from pytest_mmaudit.collect import AuditModule
 from pytest_mmaudit.conclude import conclude
 from pytest_mmaudit.jsonreport import KEY
@@ -25,10 +26,12 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip a project's own test as NOT EVIDENCED where its marker needs what the subject lacks.
+        """Give a check its record; skip a project's own where its marker needs what the subject lacks.
 
         The packaged checks are left to the catalogue, which knows more to say about them.
         """
+        if is_check(item):
+            item.stash.setdefault(RECORD, Record())
         mark = item.get_closest_marker("mmaudit")
         if mark is None or isinstance(item.parent, AuditModule):
             return
@@ -45,7 +48,7 @@ class Recorder:
             limit=None,
             reason=reason,
         )
-        item.stash.setdefault(RECORD, Record()).outcomes.append(outcome)
+        item.stash[RECORD].outcomes.append(outcome)
         conclude(outcome, self._auditor.settings, needs)
 
     @pytest.hookimpl(wrapper=True)

@@ -22,6 +22,7 @@ from mmaudit.pairs import Pairs
 from mmaudit.settings import Settings
 from mmaudit.subjects.arrays import FILES
 from mmaudit.suites import Trainable
+from pytest_mmaudit import INI_KEYS
 
 __all__ = ["data", "recipe", "settings", "sign_key", "started", "subject"]
 
@@ -40,6 +41,10 @@ KEYS = (
     "recipe",
     "executor",
 )
+
+_ESCAPES = (Exception, SystemExit)
+"""What code of the user's may raise where it is run: ``argparse`` and ``sys.exit`` raise the second."""
+_NONE_GIVEN = "return what is to be audited"
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -73,6 +78,11 @@ def _placed(config: pytest.Config, key: str, path: str | None) -> str | None:
 
 
 def _given(config: pytest.Config) -> Mapping[str, Any]:
+    # Private, but all there is in both pytest 8.4 and 9: ``inicfg`` is deprecated, ``getini`` knows no typos.
+    for key in sorted(config._get_unknown_ini_keys()):
+        if key.startswith("mmaudit_"):
+            way_out = mmaudit.settings.did_you_mean(key, INI_KEYS)
+            raise pytest.UsageError(f"unknown ini key {key!r}; {way_out}")
     given: dict[str, Any] = {}
     for key in KEYS:
         value = config.getoption(f"mmaudit_{key}", None)
@@ -88,10 +98,11 @@ def _given(config: pytest.Config) -> Mapping[str, Any]:
 def subject(config: pytest.Config, spec: str | None) -> Any:
     """Return what is audited, ``None`` for the reference aligner: ``spec``, else the project's hook.
 
-    Raises :class:`pytest.UsageError` where ``spec`` leads nowhere.
+    Raises :class:`pytest.UsageError` where ``spec`` leads nowhere, and where what was named is ``None``: a
+    ``return`` that was forgotten must not have another subject audited.
     """
     if spec is None:
-        return config.hook.pytest_mmaudit_subject(config=config)
+        return _hooked(config)
     if spec.startswith(("http://", "https://")):
         return spec
     path = next((p for p in _candidates(config, spec) if p.exists()), None)
@@ -99,7 +110,26 @@ def subject(config: pytest.Config, spec: str | None) -> Any:
         if path is None:
             raise pytest.UsageError(f"mmaudit subject {spec!r}: no such file")
         return path
-    return _load(config, "subject", spec)
+    found = _load(config, "subject", spec)
+    if found is None:
+        raise pytest.UsageError(f"mmaudit subject {spec!r} gives None; {_NONE_GIVEN}")
+    return found
+
+
+def _hooked(config: pytest.Config) -> Any:
+    """Return what the project's hook gives, ``None`` where there is no such hook."""
+    hook = config.hook.pytest_mmaudit_subject
+    implementations = hook.get_hookimpls()
+    if not implementations:
+        return None
+    where = f"the hook pytest_mmaudit_subject ({', '.join(each.plugin_name for each in implementations)})"
+    try:
+        found = hook(config=config)
+    except _ESCAPES as error:
+        raise pytest.UsageError(f"{where} raised {_line(error)}") from error
+    if found is None:
+        raise pytest.UsageError(f"{where} gives None; {_NONE_GIVEN}")
+    return found
 
 
 def recipe(config: pytest.Config, spec: str | None) -> Trainable | None:
@@ -178,7 +208,7 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
         sys.path.insert(0, root)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except _ESCAPES as error:
         raise pytest.UsageError(f"{where}: cannot import {module_name}: {_line(error)}") from error
     try:
         found = operator.attrgetter(attribute)(found)
@@ -189,10 +219,10 @@ def _load(config: pytest.Config, what: str, spec: str) -> Any:
         return found
     try:
         return found()
-    except Exception as error:
+    except _ESCAPES as error:
         raise pytest.UsageError(f"{where}: {attribute}() raised {_line(error)}") from error
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     first = (str(error).splitlines() or [""])[0]
-    return first if isinstance(error, MMAuditError) else f"{type(error).__name__}: {first}"
+    return first if isinstance(error, MMAuditError) else f"{type(error).__name__}: {first}".removesuffix(": ")

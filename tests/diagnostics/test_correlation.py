@@ -5,6 +5,7 @@ from scipy.linalg import hadamard, sqrtm, subspace_angles
 from mmaudit import diagnostics as d
 from mmaudit import inference
 from mmaudit.diagnostics import correlation
+from mmaudit.diagnostics._whole import equal_blocks, exchanged, halves
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
@@ -322,3 +323,69 @@ def test_ridge_cca_of_known_directions_is_the_same():
         assert given.value == pytest.approx(alone.value, rel=1e-9)
         assert given.null == pytest.approx(alone.null, rel=1e-6)
         assert given.notes == alone.notes
+
+
+def captioned(seed, pictures=100, captions=5, width=16, shared=0.0):
+    """Pictures and what was written of each: several pairs a picture, of sides that share so much."""
+    rng = generator(seed, "captioned")
+    item = rng.normal(size=(pictures, width))
+    other = shared * item + (1 - shared) * rng.normal(size=item.shape)
+    x, y = (np.repeat(z, captions, axis=0) for z in (item, other))
+    x, y = (z + 0.2 * rng.normal(size=z.shape) for z in (x, y))
+    return Embeddings(x.astype(np.float32), y.astype(np.float32)), np.repeat(np.arange(pictures), captions)
+
+
+def test_unrelated_modalities_do_not_correlate_by_what_a_group_has_in_common():
+    held_out, in_sample = [], []
+    for seed in range(12):
+        e, groups = captioned(seed)
+        held_out.append(d.canonical_correlations(e, groups))
+        found = d.ridge_cca(e, groups)
+        in_sample.append(found.value - found.null)
+    assert abs(np.mean([m.value for m in held_out])) < 0.06
+    assert sum(m.low > 0 for m in held_out) <= 2
+    assert held_out[0].df == 99
+    assert abs(np.mean(in_sample)) < 0.02
+    # Taken for independent, the same pairs seem to correlate.
+    assert d.canonical_correlations(e).low > 0.3
+    alone = d.ridge_cca(e)
+    assert alone.value - alone.null > 0.05
+    assert d.canonical_correlations(*captioned(1, shared=0.7)).low > 0.5
+
+
+@pytest.mark.parametrize("measure", [d.canonical_correlations, d.ridge_cca])
+def test_groups_of_one_change_no_correlation_and_the_order_of_grouped_pairs_neither(measure):
+    e, _ = captioned(1, 80, 1, 4)
+    assert measure(e, 3 * np.arange(80)[::-1]) == measure(e)
+    groups = generator(2, "sizes").integers(0, 30, 80)
+    order = generator(2, "order").permutation(80)
+    one, other = measure(e, groups), measure(e.take(order), -groups[order])
+    assert (one.value, one.null) == pytest.approx((other.value, other.null), abs=1e-6)
+    with pytest.raises(InputError, match="groups have shape"):
+        measure(e, groups[:3])
+
+
+def test_halves_are_cut_between_groups():
+    e, groups = captioned(2, 7)
+    few = d.canonical_correlations(e, groups)
+    assert few.notes == ("8 groups of pairs are needed, got 7",)
+    order = np.arange(20)
+    codes = np.repeat([3, 0, 1, 2], [2, 12, 5, 1])
+    first, second = halves(order, codes)
+    assert (len(first), len(second)) == (14, 6)
+    first, second = halves(np.arange(9), np.arange(9))
+    assert (len(first), len(second)) == (4, 5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exchanged_groups_are_whole_and_of_one_size(seed):
+    codes = np.repeat(np.arange(9), [3, 1, 2, 3, 1, 2, 3, 1, 4])
+    places = exchanged(equal_blocks(codes), generator(seed, "exchanged"))
+    assert np.array_equal(np.sort(places), np.arange(len(codes)))
+    for group in range(9):
+        given = codes[places[codes == group]]
+        assert len(np.unique(given)) == 1
+        assert np.array_equal(np.sort(places[codes == group]), places[codes == group])
+        assert np.count_nonzero(codes == given[0]) == np.count_nonzero(codes == group)
+    single = exchanged(equal_blocks(np.arange(30)), generator(seed, "exchanged"))
+    assert np.array_equal(single, generator(seed, "exchanged").permutation(30))

@@ -13,6 +13,7 @@ from mmaudit.diagnostics import corruption
 from mmaudit.diagnostics.corruption import (
     EDGES,
     STOREY,
+    WEIGHED,
     _best_weights,
     _counted,
     early_loss_separation,
@@ -62,15 +63,15 @@ def test_without_trusted_pairs_a_weak_encoder_is_told_apart_by_a_note_only():
 
 @pytest.mark.parametrize("noise", [0.5, 0.6, 3.0])
 def test_the_estimate_is_the_written_formula(noise):
-    embeddings, _ = claimed(0.3, n=200, noise=noise)
+    embeddings, _ = claimed(0.3, n=400, noise=noise)
     measured = ranks(embeddings)
     places = np.array([side.better for side in (measured.forward, measured.backward)])
-    known = first_half(200)
+    known = first_half(400)
     m = mispairing_rate(measured, known)
-    # The density of trusted places and the weights, by a sum over places of 1/200 each: no pair is tied.
+    # The density of trusted places and the weights, by a sum over places of 1/400 each: no pair is tied.
     widths = np.diff(EDGES)
-    in_bin = np.diff(np.clip(np.subtract.outer(EDGES * 200, np.arange(200)), 0, 1), axis=0)
-    density = (in_bin[:, places[:, known]].sum(axis=(1, 2)) / widths + 1) / 201
+    in_bin = np.diff(np.clip(np.subtract.outer(EDGES * 400, np.arange(400)), 0, 1), axis=0)
+    density = (in_bin[:, places[:, known]].sum(axis=(1, 2)) / widths + 1) / 401
     fit = IsotonicRegression(increasing=False).fit(widths.cumsum(), density, sample_weight=widths)
     density = fit.predict(widths.cumsum())
     share = 0.02
@@ -82,8 +83,42 @@ def test_the_estimate_is_the_written_formula(noise):
     assert m.value == pytest.approx((others - trusted) / (1 - trusted))
     assert m.null == 0
     alone = mispairing_rate(measured)
-    assert alone.value == pytest.approx(np.mean(places >= 100) / 0.5)
+    assert alone.value == pytest.approx(np.mean(places >= 200) / 0.5)
     assert alone.null is None
+
+
+def weak(trusted, seed, claims=400):
+    """Right pairs of a weak encoder, and which of them are trusted."""
+    rng = generator(seed, "few trusted")
+    x = rng.normal(size=(trusted + claims, 16))
+    y = 0.3 * x + math.sqrt(1 - 0.3**2) * rng.normal(size=x.shape)
+    return Embeddings(x.astype(np.float32), y.astype(np.float32)), np.arange(len(x)) < trusted
+
+
+def test_few_trusted_pairs_are_compared_by_storeys_weights_and_with_the_error_of_the_claimed():
+    embeddings, known = weak(WEIGHED - 1, seed=1)
+    found = ranks(embeddings)
+    m = mispairing_rate(found, known)
+    far = _counted(found, *STOREY)
+    pi, base = (inference.bounded_mean("p", far[rows], (0.0, 2.0)) for rows in (~known, known))
+    few = max(base.se, pi.se * math.sqrt(401 / (WEIGHED - 1 + 1)))
+    kept = 1 - base.value
+    assert m.value == pytest.approx(max(0.0, (pi.value - base.value) / kept))
+    assert m.se == pytest.approx(math.hypot(pi.se / kept, (1 - pi.value) / kept**2 * few))
+    assert m.method == "Storey's π₀ at 0.5 against trusted pairs, delta method, Welch t"
+    embeddings, known = weak(WEIGHED, seed=1)
+    assert mispairing_rate(ranks(embeddings), known).method.startswith("weighted")
+    pairs_of_two = np.where(known, np.arange(len(known)) // 2, np.arange(len(known)))
+    assert mispairing_rate(ranks(embeddings, pairs_of_two), known).method.startswith("Storey")
+
+
+def test_few_trusted_pairs_do_not_make_right_pairs_look_wrong():
+    beyond = []
+    for seed in range(100):
+        embeddings, known = weak(20, seed)
+        m = mispairing_rate(ranks(embeddings), known)
+        beyond.append(m.low is not None and m.low > 0)
+    assert np.mean(beyond) < 0.08
 
 
 def test_the_estimate_is_nearer_to_the_truth_than_a_cut_in_the_middle():
@@ -232,6 +267,83 @@ def test_exchangeable_pairs_are_improbable_no_more_often_than_their_probability_
     assert draws.max() == 1.0
 
 
+def hard_pictures(seed, pictures=240, captions=5, trusted=200):
+    """Losses of right pairs, most of them a picture's that all of its captions share; which are trusted."""
+    rng = generator(seed, "hard pictures")
+    groups = np.repeat(np.arange(pictures), captions)
+    losses = np.repeat(rng.normal(size=pictures), captions) + 0.3 * rng.normal(size=len(groups))
+    return losses, groups < trusted, groups
+
+
+def test_the_tail_of_hard_pictures_has_the_null_and_the_level_of_as_many_groups():
+    draws = [tail_excess(*hard_pictures(seed, 1000, trusted=99)) for seed in range(400)]
+    assert draws[0].null == pytest.approx(1 / 100)
+    assert draws[0].n == 901 * 5
+    assert draws[0].notes[0].endswith("from 99 groups of trusted pairs")
+    values = np.array([m.value for m in draws])
+    assert 0.002 < values.mean() < 0.01
+    # The share beyond the largest of 99 independent ones is Beta(1, 99) distributed.
+    assert np.mean(values > 0.03) < scipy.stats.beta(1, 99).sf(0.03)
+
+
+def test_a_group_places_the_threshold_with_the_weight_of_one():
+    losses = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0, 2.5])
+    trusted, groups = np.arange(7) < 6, np.array([0, 0, 0, 1, 1, 2, 3])
+    m = tail_excess(losses, trusted, groups)
+    assert (m.null, m.value) == (1 / 4, 0.0)
+    assert m.notes[0] == "threshold 5 nats from 3 groups of trusted pairs"
+    many = np.arange(200)
+    shared = np.concatenate([[900.0, 1000.0], many[1:] + 300.0, many])
+    m = tail_excess(shared, np.arange(401) < 201, np.concatenate([[0], many, 200 + many]))
+    assert m.notes[0] == "threshold 499 nats from 200 groups of trusted pairs"
+
+
+def test_claimed_pairs_of_a_picture_are_one_cluster_of_the_tail():
+    losses, trusted, groups = hard_pictures(1, captions=4, trusted=120)
+    threshold = np.sort(losses[trusted])[-20]
+    hits = losses[~trusted] > threshold
+    m = tail_excess(np.where(trusted, threshold, losses), trusted, groups)
+    expected = inference.proportion("tail", hits, clusters=groups[~trusted])
+    assert (m.value, m.low, m.high) == (expected.value, expected.low, expected.high)
+    assert m.high - m.low > 1.2 * (lambda p: p.high - p.low)(inference.proportion("tail", hits))
+
+
+def test_hard_pictures_are_improbable_no_more_often_than_their_probability_says():
+    whole = np.array([exchangeability(*hard_pictures(s, 200, trusted=100)).value for s in range(500)])
+    single = []
+    for seed in range(500):
+        losses, _, groups = hard_pictures(seed, 200)
+        trusted = generator(seed, "single pairs").random(len(losses)) < 0.4
+        single.append(exchangeability(losses, trusted, groups).value)
+    for values in (whole, np.array(single)):
+        for level in (0.02, 0.1, 0.5):
+            assert np.mean(values <= level) <= level + 3 * math.sqrt(level * (1 - level) / 500)
+
+
+def test_each_group_is_exchanged_with_its_worst_pair():
+    losses, trusted, groups = hard_pictures(2, 300, trusted=150)
+    losses[-5 * 20 :: 5] += 6
+    worst = losses.reshape(300, 5).max(axis=1)
+    by_hand = exchangeability(worst, np.arange(300) < 150)
+    m = exchangeability(losses, trusted, groups)
+    assert (m.value, m.n, m.notes) == (by_hand.value, 150, by_hand.notes)
+    assert m.value < 1e-6
+    # Of a group with both kinds the worse pair counts, and of two equal ones the trusted one.
+    known = np.array([True, False, True, False, True, False])
+    mixed = exchangeability([3.0, 1.0, 2.0, 5.0, 9.0, 9.0], known, [0, 0, 1, 1, 2, 2])
+    assert mixed.value == exchangeability([3.0, 5.0, 9.0], np.array([True, False, True])).value
+
+
+def test_groups_of_one_and_the_order_of_pairs_change_no_tail():
+    losses, trusted, groups = hard_pictures(3, 60, trusted=30)
+    order = generator(4, "order").permutation(len(losses))
+    for measure in (tail_excess, exchangeability):
+        assert measure(losses, trusted, order) == measure(losses, trusted)
+        assert measure(losses[order], trusted[order], -groups[order]) == measure(losses, trusted, groups)
+        with pytest.raises(InputError, match="groups have shape"):
+            measure(losses, trusted, groups[:3])
+
+
 def test_exchangeability_that_cannot_be_measured():
     for losses, trusted in (([1.0, 2.0], [True, True]), ([1.0, math.nan], [True, False])):
         m = exchangeability(losses, np.array(trusted))
@@ -311,10 +423,10 @@ def test_the_threshold_is_the_order_statistic_that_was_promised():
 def test_the_error_of_the_estimate_is_the_delta_method_over_both_shares():
     """q = (π − b)/(1 − b): ∂q/∂π = 1/(1 − b), ∂q/∂b = (π − 1)/(1 − b)²; both shares have errors."""
     rng = generator(6, "delta method")
-    z = rng.normal(size=(300, 8))
+    z = rng.normal(size=(500, 8))
     y = z + 1.5 * rng.normal(size=z.shape)
-    trusted = np.arange(300) < 120
-    y[200:] = rng.permutation(y[200:])
+    trusted = np.arange(500) < 200
+    y[400:] = rng.permutation(y[400:])
     found = ranks(Embeddings(z.astype(np.float32), y.astype(np.float32)))
     edges, heights = _best_weights(found, trusted)
     counted, bounds = _counted(found, edges, heights), (0.0, float(heights.max()))

@@ -8,7 +8,8 @@ from scipy.stats import multivariate_normal, ttest_1samp
 from mmaudit import inference
 from mmaudit import strategies as st
 from mmaudit.diagnostics import cross_fitted_ranks, mispairing_rate, ranks
-from mmaudit.diagnostics.pointwise import FOLDS, PER_DIMENSION, RIDGE
+from mmaudit.diagnostics._whole import group_order
+from mmaudit.diagnostics.pointwise import FOLDS, PER_DIMENSION, RIDGE, _shared_out
 from mmaudit.embeddings import Embeddings
 from mmaudit.errors import InputError
 from mmaudit.seeds import generator
@@ -48,6 +49,17 @@ def folds(e, trusted):
     for kind in (trusted, ~trusted):
         fold[order[kind[order]]] = np.arange(kind.sum()) % FOLDS
     return fold
+
+
+def captioned(pictures=320, captions=10, width=8, seed=0):
+    """Pictures with several captions each, all of them right; one half of the pictures is trusted."""
+    rng = generator(seed, "captioned")
+    item = rng.standard_normal((pictures, width))
+    x = np.repeat(item + 1.5 * rng.standard_normal(item.shape), captions, axis=0)
+    y = np.repeat(item, captions, axis=0)
+    y = y + 1.5 * rng.standard_normal(y.shape)
+    groups = np.repeat(np.arange(pictures), captions)
+    return Embeddings(x.astype(np.float32), y.astype(np.float32)), groups
 
 
 def density_ratio(e, fit):
@@ -95,22 +107,78 @@ def test_the_order_of_the_pairs_changes_no_rank():
     np.testing.assert_array_equal(moved.forward.rivals, rivals[np.lexsort(rivals.T[::-1])])
 
 
+def test_no_pair_is_ranked_by_what_was_fitted_to_another_of_its_group():
+    e, groups = captioned(160, 3, WIDTH)
+    trusted = generator(5, "trusted").random(len(e)) < 0.7
+    found = cross_fitted_ranks(e, trusted, groups)
+    order = inference.drawn_order("cross-fitted ranks", e.x, e.y, groups=groups)
+    fold = _shared_out(group_order(order, groups), groups, trusted)[groups]
+    for k in range(FOLDS):
+        inside = np.flatnonzero(fold == k)
+        ratio = density_ratio(e, trusted & (fold != k))[np.ix_(inside, inside)]
+        better = (ratio > np.diag(ratio)[:, None]) & (groups[inside, None] != groups[inside])
+        np.testing.assert_array_equal(found.forward.better[inside], better.sum(axis=1))
+
+
 def test_a_group_is_no_rival_of_its_own():
     e, trusted = pairs(200)
     twice = e.take(np.repeat(np.arange(200), 2))
     groups = np.repeat(np.arange(200), 2) * 7
     both = np.repeat(trusted, 2)
     found = cross_fitted_ranks(twice, both, groups)
-    fold = folds(twice, both)
-    for k in range(FOLDS):
-        inside = np.flatnonzero(fold == k)
-        sizes = np.array([np.count_nonzero(groups[inside] == groups[i]) for i in inside])
-        np.testing.assert_array_equal(found.forward.candidates[inside], len(inside) - sizes)
+    np.testing.assert_array_equal(found.forward.candidates, 2 * 200 // FOLDS - 2)
     np.testing.assert_array_equal(found.groups, np.repeat(np.arange(200), 2))
     same = twice.x[found.forward.rivals[:, 0]] == twice.x[found.forward.rivals[:, 1]]
     assert not same.all(axis=1).any()
     with pytest.raises(InputError, match="groups have shape"):
         cross_fitted_ranks(e, trusted, groups)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_folds_share_out_trusted_and_claimed_pairs_evenly(whole):
+    rng = generator(2, "shared out")
+    groups = np.sort(rng.integers(0, 200, 600))
+    codes = np.unique(groups, return_inverse=True)[1]
+    trusted = codes < 100 if whole else rng.random(600) < 0.5
+    part = _shared_out(group_order(rng.permutation(600), codes), codes, trusted)
+    assert len(part) == codes.max() + 1
+    for kind in (trusted, ~trusted):
+        sizes = np.bincount(part[codes[kind]], minlength=FOLDS)
+        assert np.ptp(sizes) < (0.05 if whole else 0.2) * kind.sum()
+
+
+def test_groups_of_one_change_nothing_and_the_order_of_grouped_pairs_neither():
+    e, trusted = pairs(210)
+    assert_same(cross_fitted_ranks(e, trusted, 3 * np.arange(210)[::-1]), cross_fitted_ranks(e, trusted))
+    e, groups = captioned(100, 4, WIDTH)
+    trusted = groups < 60
+    found = cross_fitted_ranks(e, trusted, groups)
+    order = generator(1, "order").permutation(len(e))
+    moved = cross_fitted_ranks(e.take(order), trusted[order], -groups[order])
+    np.testing.assert_array_equal(counts(moved), counts(found)[:, :, order])
+
+
+def test_right_captions_of_pictures_not_trusted_rank_like_those_of_trusted_ones():
+    apart = []
+    for seed in range(10):
+        e, groups = captioned(seed=seed)
+        trusted = groups < 160
+        found = cross_fitted_ranks(e, trusted, groups)
+        assert (found.forward.candidates < len(e) / 2).all()
+        apart.append(found.mean_percentile[trusted].mean() - found.mean_percentile[~trusted].mean())
+    assert abs(np.mean(apart)) < 0.01
+
+
+def test_groups_that_cannot_be_shared_out_leave_the_ranks_by_similarity():
+    e, trusted = pairs(2 * ENOUGH)
+    few = np.arange(len(e)) // 2
+    large = np.maximum(np.arange(len(e) * 4) - len(e) * 3, 0)
+    for embeddings, known, groups in (
+        (e, trusted, few),
+        (e.take(np.arange(len(large)) % len(e)), np.ones(len(large), dtype=bool), large),
+    ):
+        known[-1] = False
+        assert_same(cross_fitted_ranks(embeddings, known, groups), ranks(embeddings, groups))
 
 
 def test_where_nothing_can_be_learned_they_are_the_ranks_by_similarity():

@@ -206,6 +206,8 @@ COPIED = {
     "alignment": lambda e, c: d.alignment(e, clusters=c),
     "modality_gap": lambda e, c: d.modality_gap(e, clusters=c),
     "norm_leak": lambda e, c: d.norm_leak(e, clusters=c),
+    "linear_cka": lambda e, c: d.linear_cka(e, clusters=c),
+    "input_similarity": lambda e, c: d.input_similarity(e.x, e.y, clusters=c),
 }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmaudit.diagnostics import idle, idle_dimensions, ranks
+from mmaudit.diagnostics import idle, idle_dimensions, mean_recall, ranks
 from mmaudit.diagnostics.principal import principal
 from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.inference import paired_difference, shared_variance
@@ -50,12 +50,15 @@ def test_a_cut_that_costs_nothing_is_harmless():
     assert m.high < 0.02
 
 
+def padded(x, y, width):
+    """Both sides in a wider space, whose further dimensions they leave empty."""
+    return embeddings(*(np.pad(z, ((0, 0), (0, width - z.shape[1]))) for z in (x, y)))
+
+
 def test_a_few_idle_directions_are_worth_little():
     """An encoder with dead units: four of 64 dimensions are constant, and every other one counts."""
-    x, y = sides(1000, 60, noise=0.6, decay=0.0)
-    pad = np.zeros((1000, 4))
-    m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
-    assert m.interval == "student"
+    m = idle_dimensions(padded(*sides(1000, 60, noise=0.6, decay=0.0), 64))
+    assert m.interval != "exact"
     assert m.high < 0.02
 
 
@@ -89,11 +92,35 @@ def test_there_is_no_rank_so_low_that_it_passes(k):
 
 
 def test_few_directions_that_tell_all_items_apart_are_enough():
-    x, y = sides(100, 8, noise=0.001, decay=0.0)
-    pad = np.zeros((100, 24))
-    m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
-    assert m.interval == "student"
+    m = idle_dimensions(padded(*sides(100, 8, noise=0.001, decay=0.0), 32))
+    assert m.interval == "wilson"
     assert m.high < 0.05
+
+
+@pytest.mark.parametrize(("n", "live"), [(200, 16), (400, 20), (400, 16)])
+@pytest.mark.parametrize("noise", [0.1, 0.4, 0.6])
+def test_no_more_can_be_gained_than_is_missing(n, live, noise):
+    """Whether fewer than two directions are used for each bit (400 items, 16 directions) or not."""
+    e = padded(*sides(n, live, noise, decay=0.0), 64)
+    m, recall = idle_dimensions(e), mean_recall(ranks(e), 1)
+    assert (m.value, m.low, m.high) == pytest.approx((1 - recall.value, 1 - recall.high, 1 - recall.low))
+    assert (m.name, m.unit, m.direction, m.null) == ("idle_dimensions", "share", "lower is better", 0)
+    assert m.notes[-1].endswith("is counted")
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_an_encoder_that_answers_every_query_is_short_of_nothing(decay):
+    m = idle_dimensions(padded(*sides(400, 20, noise=0.2, decay=decay), 64))
+    assert m.value < 0.002
+    assert m.high < 0.015
+
+
+def test_the_smaller_of_both_bounds_is_taken():
+    """Half of the queries fail, and the loss of half of the directions is less than that."""
+    e = padded(*sides(400, 40, noise=1.4, decay=0.0), 64)
+    m, missing = idle_dimensions(e), 1 - ranks(e).mean_hits(1).mean()
+    assert m.interval == "student"
+    assert 0.1 < m.high < missing - 0.05
 
 
 def test_without_an_error_it_is_the_loss_of_hits(monkeypatch):
@@ -163,9 +190,7 @@ def test_smoothing_moves_the_figure_little_and_narrows_its_interval(monkeypatch)
 
 @pytest.mark.parametrize(("idle", "harmless"), [(2, True), (3, False)])
 def test_one_direction_in_twenty_may_lie_idle(idle, harmless):
-    x, y = sides(200, 40 - idle, decay=0.0)
-    pad = np.zeros((200, idle))
-    m = idle_dimensions(embeddings(np.hstack([x, pad]), np.hstack([y, pad])))
+    m = idle_dimensions(padded(*sides(200, 40 - idle, decay=0.0), 40))
     assert (m.interval == "exact") == harmless
     assert m.method == ("no modality has more than 5% idle directions" if harmless else m.method)
     assert (m.unit, m.direction, m.n) == ("share", "lower is better", 200)
@@ -177,7 +202,7 @@ def test_a_direction_is_idle_below_two_ten_thousandths_of_the_largest(weak, idle
     z = rng.standard_normal((300, 20)) * np.where(np.arange(20) < 10, 1.0, weak)
     y = z + 0.01 * np.where(np.arange(20) < 10, 1.0, weak) * rng.standard_normal(z.shape)
     # Rows of ten strong and ten weak directions; unit rows leave their ratio.
-    assert (idle_dimensions(embeddings(z, y)).interval == "student") == idle
+    assert (idle_dimensions(embeddings(z, y)).interval != "exact") == idle
 
 
 def test_one_side_that_lies_idle_is_enough_and_is_named():

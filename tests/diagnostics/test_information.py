@@ -295,3 +295,61 @@ def test_probe_is_not_moved_by_rows_that_are_far_from_all_others():
     probe = Probe(1, 2)
     probe.fit(z, labels, 1.0)
     assert probe.probabilities(z)[labels, np.arange(4)] == pytest.approx(1.0)
+
+
+# -- relevance groups -------------------------------------------------------------------------------------
+
+
+def _captioned(seed, pictures=100, captions=5, width=32):
+    """Pictures seen several times, and a factor that was drawn at random for each of them."""
+    rng = generator(seed, "captioned")
+    z = np.repeat(rng.normal(size=(pictures, width)), captions, axis=0)
+    factor = np.repeat(rng.integers(4, size=pictures), captions)
+    return z + 0.2 * rng.normal(size=z.shape), factor, np.repeat(np.arange(pictures), captions)
+
+
+def test_a_factor_drawn_at_random_for_each_group_is_not_known_of_it():
+    probed, excess = [], []
+    for seed in range(8):
+        z, factor, groups = _captioned(seed)
+        probed.append(d.v_information(z, factor, groups))
+        excess.append(d.mi_proxy(z, factor, groups, dims=3, draws=40)[1])
+    assert all(m.value < 0.05 and m.low <= 0 for m in probed)
+    assert sum(m.low > 0 for m in excess) <= 1
+    assert abs(np.mean([m.value for m in excess])) < 0.05
+    # Taken for independent, the same items seem to tell a lot.
+    assert d.v_information(z, factor).low > 0.1
+    assert d.mi_proxy(z, factor, dims=3, draws=40)[1].low > 0.1
+
+
+def test_a_factor_that_can_be_seen_is_known_of_groups_that_were_not():
+    z, _, groups = _captioned(1, width=8)
+    factor = np.repeat(z[::5, 0] > 0, 5)
+    m = d.v_information(z, factor, groups)
+    assert m.low > 0.2
+    assert m.df == 99
+    assert d.mi_proxy(z, factor, groups, dims=2, draws=40)[1].low > 0.2
+
+
+@pytest.mark.parametrize("measure", [d.v_information, d.mi_proxy])
+def test_groups_of_one_change_no_information_and_the_order_of_grouped_items_neither(measure):
+    z, factor = _known(120, 3)
+    assert measure(z, factor, 5 * np.arange(120)[::-1]) == measure(z, factor)
+    z, factor, _ = _captioned(2, 40, 3)
+    groups = generator(3, "sizes").integers(0, 35, len(z))
+    order = generator(3, "order").permutation(len(z))
+    found = measure(z, factor, groups)
+    moved = measure(z[order], factor[order], -groups[order])
+    for one, other in zip(np.ravel([found]), np.ravel([moved]), strict=True):
+        assert (one.value, one.se) == pytest.approx((other.value, other.se), rel=1e-6)
+    with pytest.raises(InputError, match="groups have shape"):
+        measure(z, factor, groups[:3])
+
+
+def test_information_of_too_few_groups_is_undefined():
+    z, factor, groups = _captioned(3, 19)
+    few = d.v_information(z, factor, groups)
+    assert few.notes == (
+        "20 groups of items of 1 dimension, 2 factor values are needed, got 19 groups of items, 4 values",
+    )
+    assert d.mi_proxy(z, factor, np.zeros(len(z)))[0].value is None

@@ -230,7 +230,7 @@ def test_idle_dimensions_compare_the_galleries_on_all_and_on_fewer_directions(
     assert m.name == ("idle_dimensions" if depth == 1 else f"idle_dimensions_at_{depth}")
     assert m.notes[0] == f"image embeddings use {live} of {width} possible directions"
     assert (m.value, m.null) == (pytest.approx((before - after).mean()), 0.0)
-    ((values, effect, clusters),) = interactions
+    _, (values, effect, clusters) = interactions
     np.testing.assert_allclose(values, before - after, atol=1e-9)
     np.testing.assert_allclose(effect, gain - gain_after, atol=1e-9)
     assert clusters.tolist() == list(range(N))
@@ -250,5 +250,5 @@ def test_where_few_directions_are_used_all_that_is_missing_counts(used, counted,
     if counted:
         assert (m.name, m.n, m.value) == ("idle_dimensions", N, pytest.approx(1 - hits.mean()))
         ((values, effect, _),) = interactions
-        np.testing.assert_allclose(values, 1 - hits, atol=1e-9)
-        np.testing.assert_allclose(effect, -gain, atol=1e-9)
+        np.testing.assert_allclose(values, hits, atol=1e-9)
+        np.testing.assert_allclose(effect, gain, atol=1e-9)

@@ -31,8 +31,8 @@ def table(n=60, noise=0.3, seed=0):
 AUDITOR = Auditor(table())
 
 
-def judged(found, limit):
-    return decide(found, limit, confidence=0.95, alpha=0.05, family=1)
+def judged(found, limit, family=1):
+    return decide(found, limit, confidence=0.95, alpha=0.05, family=family)
 
 
 def gate(measure=lambda case: [], damage=None):
@@ -51,9 +51,12 @@ def gate(measure=lambda case: [], damage=None):
 )
 def test_what_was_counted_and_rejected_is_told_in_the_reason(m, verdict, told, notes):
     found = AUDITOR._judged(gate(), None, [dataclasses.replace(m, notes=notes)], BELOW_ONE, True)
-    plain = judged([m], BELOW_ONE)
+    plain = judged([m], BELOW_ONE, AUDITOR.family)
+    unproven = "; no damage is planted for this figure, so that it can reject was not shown"
     assert found.verdict is verdict
-    assert found.reason == plain.reason + ("; first; second" if notes and told else "")
+    assert found.reason == plain.reason + ("; first; second" if notes and told else "") + (
+        unproven if verdict is Verdict.ACCEPT else ""
+    )
     assert found.control is None
     assert (found.check, found.failure, found.question, found.limit) == ("mine", "alignment", "?", BELOW_ONE)
     assert (found.family, found.n_to_decide is None) == (AUDITOR.family, verdict is not Verdict.INCONCLUSIVE)
@@ -175,8 +178,8 @@ def test_a_check_that_could_not_be_run_to_the_end_is_a_violation():
     )
 
 
-def test_a_limit_of_ones_own_needs_no_control():
-    found = Auditor(table(), settings=Settings(limits={"recall_at_1": (0.1, None)})).run("recall_at_1")
+def test_a_limit_of_ones_own_on_what_no_damage_is_known_for_needs_no_control():
+    found = Auditor(table(), settings=Settings(limits={"modality_gap": (None, 1.9)})).run("modality_gap")
     assert (found.verdict, found.control) == (Verdict.ACCEPT, None)
     notice = AUDITOR.run("mean_reciprocal_rank")
     assert (notice.verdict, notice.limit, len(notice.others)) == (None, None, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmaudit.embeddings import Embeddings
-from mmaudit.errors import InputError, SettingsError, SubjectError
+from mmaudit.errors import ControlError, InputError, SettingsError, SubjectError
 from mmaudit.gates import CHECKS, NULL_ENCODERS, Auditor, Outcome, Verdict, check_named, overall
 from mmaudit.gates.check import ACCESS
 from mmaudit.measurement import Measurement
@@ -374,6 +374,20 @@ def test_a_slice_that_a_sample_hardly_holds_is_damaged_in_the_control(monkeypatc
             found = auditor.run(name)
             assert found.verdict is ACCEPT, found.reason
             assert found.control.severity <= 1
+
+
+def test_a_control_can_be_asked_for_by_itself():
+    x, y = table()
+    auditor = Auditor({"image": x, "text": y})
+    assert auditor.control("pair_discrimination") == auditor.run("pair_discrimination").control
+    with pytest.raises(ControlError, match="no damage can be planted: the check has no limit"):
+        auditor.control("recall_at_1")
+    with pytest.raises(ControlError, match=r"no damage can be planted: .*known to be right"):
+        auditor.control("tail_excess")
+    with pytest.raises(ControlError, match="no severity of its damage"):
+        Auditor({"image": x, "text": y}, settings=Settings(limits={"mispairing_rate": (None, 1.0)})).control(
+            "mispairing_rate"
+        )
 
 
 def test_harm_is_the_retrieval_lost(outcome_of):

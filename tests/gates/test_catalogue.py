@@ -10,13 +10,14 @@ from mmaudit import diagnostics as d
 from mmaudit import inference
 from mmaudit.errors import InputError, SettingsError
 from mmaudit.failures import damage
-from mmaudit.gates import CHECKS, Verdict, check_named
+from mmaudit.gates import CHECKS, Auditor, Verdict, check_named
 from mmaudit.gates.case import Case, Inputs
 from mmaudit.gates.check import ACCESS
 from mmaudit.gates.controls import SEVERITIES, smallest
 from mmaudit.gates.data_checks import _with_simultaneous
 from mmaudit.gates.facets import Scan
 from mmaudit.gates.policy import FAILURE_ORDER
+from mmaudit.pairs import Pairs
 from mmaudit.seeds import generator
 from mmaudit.subjects import Training
 from mmaudit.subjects.encode import violations
@@ -241,7 +242,25 @@ def test_the_rank_of_each_modality_is_counted_a_bit():
         for field in ("value", "low", "high", "se"):
             assert getattr(m, field) == pytest.approx(getattr(rank, field) / 6)
         assert m.name == rank.name.replace("effective_rank", "effective dimensions a bit")
-        assert m.method.endswith(", over log2 n")
+        assert m.method.endswith(", over log2 of the relevance groups")
+
+
+def test_bits_are_counted_of_meanings_and_not_of_pairs():
+    """Eight meanings take three bits, however many pictures each has; every text is the name of its class."""
+    rng = generator(6, "classes")
+    meanings = np.arange(512) % 8
+    classes = rng.normal(size=(8, 32))
+    case = Case(x=classes[meanings] + 0.5 * rng.normal(size=(512, 32)), y=classes[meanings], groups=meanings)
+    whole = d.per_side(d.effective_rank, case.embeddings)
+    for m, rank in zip(check_named("effective_rank").measure(case), whole, strict=True):
+        assert m.value == pytest.approx(rank.value / 3)
+    alone = dataclasses.replace(case, groups=np.arange(512))
+    assert check_named("effective_rank").measure(alone)[0].value == pytest.approx(whole[0].value / 9)
+    few = Auditor(
+        {"image": case.x, "text": case.y},
+        Pairs(inputs={"image": np.arange(512), "text": np.arange(512)}, groups=meanings % 4),
+    )
+    assert few.run("effective_rank", control=False).verdict is Verdict.ACCEPT
 
 
 def test_a_rank_without_an_interval_stays_and_hides_no_other(monkeypatch):
@@ -379,6 +398,32 @@ def test_the_quantile_of_a_tail_takes_two_hundred_trusted_pairs():
     assert check_named("tail_excess").measure(enough) == [d.tail_excess(enough.pair_losses, enough.trusted)]
     with pytest.raises(InputError, match=r"199 trusted pairs cannot place .* trust 200 or more"):
         check_named("tail_excess").measure(dataclasses.replace(case, trusted=np.arange(250) < 199))
+
+
+def test_checks_of_captioned_pictures_take_their_groups():
+    case = pairs_of(n=250)
+    grouped = dataclasses.replace(
+        case,
+        groups=np.arange(250) // 2,
+        trusted=np.arange(250) < 200,
+        factors={"f": np.arange(250) // 2 % 3},
+    )
+    groups, trusted, e = grouped.groups, grouped.trusted, grouped.embeddings
+    with pytest.raises(InputError, match=r"100 relevance groups of trusted pairs cannot place .* trust 200"):
+        check_named("tail_excess").measure(grouped)
+    single = np.concatenate([np.arange(200), np.arange(50) // 2 + 200])
+    enough = dataclasses.replace(grouped, groups=single)
+    about_f = {"modality": "image", "factor_name": "f"}
+    for name, of, expected in (
+        ("tail_excess", enough, d.tail_excess(enough.pair_losses, trusted, single)),
+        ("exchangeability", grouped, d.exchangeability(grouped.mismatch_scores, trusted, groups)),
+        ("canonical_correlations", grouped, d.canonical_correlations(e, groups)),
+        ("ridge_cca", grouped, d.ridge_cca(e, groups, directions=grouped.directions)),
+        ("factor_information", grouped, d.v_information(e.scored[0], groups % 3, groups, **about_f)),
+        ("binned_information", grouped, d.mi_proxy(e.scored[0], groups % 3, groups, **about_f)[0]),
+    ):
+        assert check_named(name).measure(of)[0] == expected
+        assert check_named(name).measure(dataclasses.replace(of, groups=None))[0] != expected
 
 
 def test_what_costs_most_is_measured_on_all_of_two_thousand_pairs():

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from mmaudit.gates.outcome import Limit, Outcome, Verdict
-from mmaudit.gates.policy import by_failure, deciding, margin, overall
+from mmaudit.gates.policy import by_failure, deciding, margin, misspelt, overall
 from mmaudit.measurement import Measurement
 
 TWO_SIDED = Limit(low=-0.1, high=0.1, kind="field", rationale="harm")
@@ -108,3 +108,22 @@ def test_nothing_decides_where_there_is_no_gate():
     assert deciding([]) is None
     assert deciding([outcome(None)]) is None
     assert deciding([outcome(NOT_EVIDENCED, check="lacking"), outcome(None)]).check == "lacking"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("colapse", "collapse"),
+        ("Collapse", "collapse"),
+        ("dominence", "dominance"),
+        ("allignment", "alignment"),
+        ("shortcut", None),
+        ("blur", None),
+        ("project", None),
+        ("certification", None),
+        ("misalignment", None),
+        ("collapse_2", None),
+    ],
+)
+def test_a_misspelt_failure_is_told_from_one_of_a_projects_own(name, meant):
+    assert misspelt(name) == meant

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import math
 import statistics
 
@@ -533,3 +534,22 @@ def test_items_that_differ_by_little_are_sorted_by_that_little():
     table = np.array([[3e-30, 1.0], [1e-30, 1.0], [2e-30, 1.0]])
     assert inference.canonical_order(table).tolist() == [1, 2, 0]
     assert inference.canonical_order(table[::-1]).tolist() == [1, 0, 2]
+
+
+def test_whole_groups_are_drawn_in_an_order_that_is_a_matter_of_content():
+    rng = generator(3, "groups")
+    x, groups = rng.integers(0, 9, (60, 2)).astype(float), rng.integers(0, 15, 60)
+    order, moved = rng.permutation(60), rng.permutation(60)
+    for ordered in (inference.canonical_order, functools.partial(inference.drawn_order, "some")):
+        rows = ordered(x, groups=groups)
+        assert np.array_equal(np.sort(rows), np.arange(60))
+        assert np.count_nonzero(np.diff(groups[rows])) == len(np.unique(groups)) - 1
+        again = ordered(x[order], groups=-groups[order])
+        assert np.array_equal(x[order][again], x[rows])
+        assert np.array_equal(ordered(x, groups=moved), ordered(x))
+        with pytest.raises(InputError, match=r"groups have shape \(3,\); expected \(60,\)"):
+            ordered(x, groups=[0, 1, 1])
+        assert len(ordered(x[:0], groups=groups[:0])) == 0
+    drawn = inference.drawn_order("some", x, groups=groups)
+    assert not np.array_equal(drawn, inference.canonical_order(x, groups=groups))
+    assert not np.array_equal(drawn, inference.drawn_order("some", x, groups=groups, seed=1))

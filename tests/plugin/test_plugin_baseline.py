@@ -158,3 +158,16 @@ def test_without_the_audit_both_are_refused(project, said):
         result = project.run(option)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert len(said(result)) == 1
+
+
+def test_tests_after_the_option_are_not_taken_for_its_name(project, said):
+    project.write("tests/test_own.py", "def test_own():\n    pass\n")
+    result = project.audit("--mmaudit-save", "tests")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = said(result)
+    assert line.startswith("ERROR: --mmaudit-save takes 'tests' for the name to save under; write --mmaudit-")
+    assert project.audit(*FEW, "tests", "--mmaudit-save").ret == pytest.ExitCode.OK
+    assert project.audit(*FEW, "--mmaudit-save", "next").ret == pytest.ExitCode.OK
+    assert project.audit(*FEW, "--mmaudit-save=tests").ret == pytest.ExitCode.OK
+    assert [name.split("_")[0] for name in baselines(project)] == ["0001", "0002", "0003"]
+    assert baselines(project)[1:] == ["0002_next.zip", "0003_tests.zip"]

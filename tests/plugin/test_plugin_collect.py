@@ -112,6 +112,7 @@ def test_a_wrong_marker_is_a_collection_error(project):
         "needs='encoder'": "needs='encoder': expected a tuple of names",
         "'alignment'": "takes keywords only: failure=..., needs=(...)",
         "failure=3": "failure=3: expected a string",
+        "failure='colapse'": "failure='colapse'; did you mean 'collapse'?",
     }
     tests = [f"@pytest.mark.mmaudit({m})\ndef test_{i}():\n    pass\n" for i, m in enumerate(wrong)]
     project.write("test_mine.py", "\n".join(["import pytest", *tests]))

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mmaudit.evidence import verify
+
 OWN = ("-k", "test_mine")
 
 
@@ -63,6 +65,9 @@ def test_mine_misspells(mmaudit_gate):
 def test_mine_sets_no_limit(mmaudit_gate):
     mmaudit_gate(measured(3.0))
 
+def test_mine_misspells_a_failure(mmaudit_gate):
+    mmaudit_gate(measured(3.0), high=5, failure="colapse")
+
 def test_mine_limits_a_catalogue_check(mmaudit_gate):
     mmaudit_gate("symmetry_gap", high=1)
 """
@@ -70,7 +75,7 @@ def test_mine_limits_a_catalogue_check(mmaudit_gate):
 
 def test_gates_of_a_projects_own(project):
     result = run(project, OWN_GATES, "-rs")
-    result.assert_outcomes(passed=2, failed=4, skipped=1)
+    result.assert_outcomes(passed=2, failed=5, skipped=1)
     result.stdout.fnmatch_lines(
         [
             "REJECT: blurred pictures is 7 (exact, n 120), outside the allowed ≤ 5.",
@@ -79,6 +84,7 @@ def test_gates_of_a_projects_own(project):
             "  next:  mend the encoder",
             "no check 'symetry_gap' in the catalogue; did you mean 'symmetry_gap'?",
             "no limit for blurred pictures: give low=… or high=… or both",
+            "failure='colapse'; did you mean 'collapse'?",
             "the limit of * is set in [[]tool.mmaudit.limits], not in a test",
             "SKIPPED * NOT EVIDENCED: needs an encoder to run again*",
         ],
@@ -166,3 +172,59 @@ def test_a_users_configuration_of_hypothesis_and_numpy_changes_no_audit(project)
     second = project.audit(*chosen, "-p", "no:randomly")
     digests = {line for run in (first, second) for line in run.outlines if line.startswith("digest:")}
     assert len(digests) == 1
+
+
+CRASHES = {
+    "a marked check that fails by an assert": "@pytest.mark.mmaudit(failure='collapse')\n"
+    "def test_mine():\n    assert 1 == 2\n",
+    "a check that fails by a call": "@pytest.mark.mmaudit\ndef test_mine():\n    pytest.fail('no')\n",
+    "an error after a gate that accepts": "def test_mine(mmaudit_gate):\n"
+    "    mmaudit_gate('contract')\n    raise ValueError('no')\n",
+    "an error before the gate": "def test_mine(mmaudit_gate):\n    mmaudit_gate('contract', hihg=1)\n",
+}
+
+
+@pytest.mark.parametrize("kind", CRASHES)
+def test_a_check_that_crashes_bars_an_accept_everywhere(project, kind):
+    project.write("test_mine.py", f"import pytest\n\n{CRASHES[kind]}")
+    files = ("--mmaudit-badge=b.svg", "--mmaudit-ctrf=r.json", "--mmaudit-save=main")
+    result = project.audit("-k", "contract or mine", *files, "test_mine.py")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "overall: INCONCLUSIVE",
+            "  - 1 collected check did not finish.",
+            "not saved: 1 of the collected tests did not finish",
+        ],
+        consecutive=False,
+    )
+    counts = project.document("pytest.json")["counts"]
+    assert (counts["passed"], counts["failed"], counts["errors"]) == (1, 0, 1)
+    (folder,) = project.bundles
+    assert verify(folder).problems == []
+    assert b'errors="1"' in (folder / "junit.xml").read_bytes()
+    for badge in (folder / "badge.svg", project.path / "b.svg"):
+        assert b"inconclusive" in badge.read_bytes()
+    assert b"<title>mmaudit: INCONCLUSIVE</title>" in (folder / "report.html").read_bytes()
+    assert not (project.path / ".mmaudit").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("@pytest.mark.mmaudit\ndef test_mine():\n    pytest.skip('not today')\n", "ACCEPT"),
+        ("@pytest.mark.mmaudit\n@pytest.mark.xfail\ndef test_mine():\n    assert 1 == 2\n", "ACCEPT"),
+        ("def test_mine():\n    assert 1 == 2\n", "ACCEPT"),
+        (
+            "@pytest.mark.mmaudit\ndef test_mine(mmaudit_gate):\n"
+            "    mmaudit_gate(exact('blur', 7.0, 9, method='m', unit='u'), high=5)\n",
+            "REJECT",
+        ),
+    ],
+)
+def test_a_skip_a_verdict_and_a_test_that_is_no_check_are_no_crash(project, text, verdict):
+    project.write("test_mine.py", f"import pytest\nfrom mmaudit.inference import exact\n\n{text}")
+    result = project.audit("-k", "contract or mine", "test_mine.py")
+    result.stdout.fnmatch_lines([f"overall: {verdict}"])
+    assert project.document("pytest.json")["counts"]["errors"] == 0

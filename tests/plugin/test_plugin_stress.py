@@ -77,7 +77,7 @@ def test_a_weak_spot_fails_with_its_world_and_is_replayed(encoders, said, capsys
             "*promise less of it before the run: [[]tool.mmaudit.stress[]]",
             "stress: 40 worlds tried in * s, * rejected; *% of all pairs of values of two",
             "*breaks in a world with squares only and a phase of 225 degrees only*",
-            "*run it alone: pytest --mmaudit --mmaudit-replay mmaudit-out/*/counterexamples/1.json",
+            "*run it alone: pytest --mmaudit --mmaudit-replay=mmaudit-out/*/counterexamples/1.json",
         ]
     )
     (bundle,) = encoders.bundles

@@ -61,6 +61,76 @@ def test_a_subject_that_leads_nowhere_is_one_line(project, said, spec, complaint
     result.stderr.fnmatch_lines([f"ERROR: {complaint}"])
 
 
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("good.npz", ["subject: good, given embeddings", "data:    good, 120 pairs"]),
+        (
+            None,
+            ["subject: reference aligner, built in", "data:    built-in world (test and claims), * pairs"],
+        ),
+    ],
+)
+def test_the_terminal_says_what_was_audited_and_on_what(project, subject, told):
+    result = project.audit("-q", "-k", "contract", subject=subject)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*= mmaudit =*", *told, "", "verdict *"], consecutive=True)
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+@pytest.mark.parametrize("spec", ["models:forgot", "models:nothing", "models:Box.kept"])
+def test_a_named_subject_that_is_none_is_one_line(project, said, flag, spec):
+    project.write(
+        "models.py", "nothing = None\n\nclass Box:\n    kept = None\n\ndef forgot():\n    'good.npz'\n"
+    )
+    result = project.run(flag, f"--mmaudit-subject={spec}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result) == [f"ERROR: mmaudit subject '{spec}' gives None; return what is to be audited"]
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+def test_a_hook_that_gives_none_is_one_line(project, said, flag):
+    project.write("conftest.py", "def pytest_mmaudit_subject(config):\n    'good.npz'\n")
+    result = project.run(flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = said(result)
+    assert line.startswith("ERROR: the hook pytest_mmaudit_subject (")
+    assert line.endswith("conftest.py) gives None; return what is to be audited")
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ValueError('no weights')", "ValueError: no weights"),
+        ("SystemExit(3)", "SystemExit: 3"),
+        ("SystemExit()", "SystemExit"),
+    ],
+)
+def test_a_hook_that_raises_is_one_line(project, said, flag, error, told):
+    project.write("conftest.py", f"def pytest_mmaudit_subject(config):\n    raise {error}\n")
+    result = project.run(flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = said(result)
+    assert line.endswith(f"conftest.py) raised {told}")
+
+
+@pytest.mark.parametrize("flag", ["--mmaudit", "--mmaudit-doctor"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sys.exit('no weights')", "cannot import models: SystemExit: no weights"),
+        ("def best():\n    sys.exit(3)", "best() raised SystemExit: 3"),
+        ("def best():\n    argparse.ArgumentParser().parse_args(['--no'])", "best() raised SystemExit: 2"),
+    ],
+)
+def test_a_subject_that_exits_is_one_line(project, said, flag, text, told):
+    project.write("models.py", f"import argparse\nimport sys\n\n{text}\n")
+    result = project.run(flag, "--mmaudit-subject=models:best")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result) == [f"ERROR: mmaudit subject 'models:best': {told}"]
+
+
 def test_data_that_are_no_pairs_are_one_line(project, said):
     project.write("data.py", "def pairs():\n    return [1, 2]\n")
     result = project.audit("--mmaudit-data=data:pairs")
@@ -93,6 +163,7 @@ ENCODERS = {
     "flat": ("return z[items][:, 0]", "returned float64 of shape (120,); expected real numbers"),
     "short": ("return z[items][:-1]", "returned 119 rows for 120 inputs"),
     "wide": ("return np.hstack([z, z])[items]", "embeddings are 16 wide, text embeddings 32"),
+    "exits": ("raise SystemExit(3)", "raised SystemExit on a batch of 120: 3"),
     "nan": ("return z[items] * np.nan", "embeddings hold NaN"),
     "unsteady": ("return z[items] + rng.standard_normal((len(items), 16))", "on a second call"),
 }

@@ -241,7 +241,7 @@ def test_unfinished_checks_bar_an_accept(arguments, make):
 def test_a_page_without_any_evidence(arguments):
     empty = {"outcomes": [], "certifications": [], "plots": {}, "tables": {}, "deviations": [], "subject": {}}
     read = Reader(page(**{**arguments, **empty}).decode())
-    assert "Overall: NOT EVIDENCED No gate could be evidenced" in read.text
+    assert "Overall: NOT EVIDENCED No gate was among what ran." in read.text
     assert "No check was recorded." in read.text
     assert "There was nothing to draw." in read.text
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from mmaudit import Settings, Verdict
-from mmaudit.diagnostics import hubness, ranks
-from mmaudit.embeddings import Embeddings
+from mmaudit.diagnostics import effective_rank, hubness, ranks
+from mmaudit.embeddings import Embeddings, unit_rows
 from mmaudit.errors import InputError
 from mmaudit.failures import damage as plant
+from mmaudit.gates import controls
 from mmaudit.scale import audit_large, deciding
 from mmaudit.seeds import generator
 
@@ -126,6 +127,16 @@ def test_groups_are_all_right_answers(healthy):
     assert second > first
 
 
+def test_the_rank_is_counted_for_each_bit_of_the_meanings_and_named_so(healthy):
+    x, y = (np.repeat(z[:750], 4, axis=0) for z in healthy)
+    groups = np.repeat(np.arange(750), 4)
+    for given, bits in ((None, np.log2(N)), (groups, np.log2(750))):
+        (rank,) = (d for d in audit_large(x, y, groups=given).decisions if d.check == "effective_rank")
+        whole = min(effective_rank(unit_rows(z)).value for z in (x, y))
+        assert rank.value == pytest.approx(whole / bits, rel=1e-4)
+        assert rank.reason.startswith("effective dimensions a bit_")
+
+
 def test_copies_are_counted_over_all_rows_and_hubs_within_a_random_gallery(healthy, monkeypatch):
     x, y = (z.copy() for z in healthy)
     y[[10, 2000]] = y[500]
@@ -175,6 +186,36 @@ def test_trusted_pairs_take_off_what_a_weak_encoder_puts_behind():
     assert wrong.verdict is Verdict.REJECT
     assert wrong.low <= 0.5 <= wrong.high
     assert wrong.n <= np.count_nonzero(~trusted)
+
+
+def test_damage_is_planted_among_trusted_pairs_though_few_are_trusted(healthy, monkeypatch):
+    trusted = np.zeros(N, dtype=bool)
+    trusted[generator(8, "few").permutation(N)[:150]] = True
+    few = mispairing(audit_large(*healthy, trusted=trusted))
+    assert few.verdict is Verdict.ACCEPT, few.reason
+    assert few.control <= 0.5
+    # As many rows without them hold a handful.
+    monkeypatch.setattr(controls, "TRUSTED", 0)
+    assert mispairing(audit_large(*healthy, trusted=trusted)).control != few.control
+
+
+@pytest.mark.parametrize(
+    ("check", "limit", "says"),
+    [
+        ("mispairing_rate", (None, 1.0), "this gate cannot reject here: no severity of its damage"),
+        # Fewer bits tell 500 pairs apart than tell 3000, so that each has more dimensions.
+        (
+            "effective_rank",
+            (None, 2.3),
+            "no damage was planted, for as they are, effective dimensions a bit",
+        ),
+    ],
+)
+def test_why_no_damage_was_seen_to_be_rejected_is_said(healthy, check, limit, says):
+    found = audit_large(*healthy, settings=Settings(limits={check: limit}))
+    (d,) = (d for d in found.decisions if d.check == check)
+    assert (d.verdict, d.control) == (Verdict.INCONCLUSIVE, None)
+    assert f"; on 500 of these pairs: {says}" in d.reason
 
 
 def test_the_share_over_all_pairs_is_that_of_the_two_means():

@@ -132,7 +132,7 @@ def test_the_terminal_says_how_much_was_tried_and_what_broke(documents):
     lines = stress_lines(facts(documents), 200, seconds=2.0, bundle="out/1")
     assert lines[0].startswith("stress: 40 worlds tried in 2.0 s, ")
     assert lines[1].startswith(f"  breaks in {WORDS}: ")
-    assert lines[2] == "    run it alone: pytest --mmaudit --mmaudit-replay out/1/counterexamples/1.json"
+    assert lines[2] == "    run it alone: pytest --mmaudit --mmaudit-replay=out/1/counterexamples/1.json"
     assert stress_lines(None, 80) == []
 
 
