@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mmaudit.errors import InputError
 
-__all__ = ["coded", "column_of", "marks_of"]
+__all__ = ["coded", "column_of", "groups_of", "marks_of"]
 
 Column = npt.NDArray[Any]
 
@@ -40,6 +40,14 @@ def column_of(label: str, given: Any, n: int) -> Column:
     expected = f"a {kinds[0]}, as in row 0" if kinds[0] else "a number or a string"
     _refuse(label, cells, [i for i, kind in enumerate(kinds) if kind != kinds[0] or not kind], expected)
     return np.array(cells)
+
+
+def groups_of(label: str, given: Any, n: int) -> Column:
+    """Return a column of numbers (n,), strings as codes in their order. Raises as :func:`column_of` does."""
+    column = column_of(label, given, n)
+    if column.dtype.kind != "U":
+        return column
+    return np.unique(column, return_inverse=True)[1].reshape(n).astype(np.int64)
 
 
 def marks_of(label: str, given: Any, n: int) -> npt.NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmaudit.errors import InputError
-from mmaudit.labels import coded, column_of, marks_of
+from mmaudit.labels import coded, column_of, groups_of, marks_of
 
 __all__ = ["IntArray", "Made", "Pairs", "Renderer"]
 
@@ -61,8 +61,8 @@ class Pairs:
     ``splits`` (n,) strings name the part of the data each pair belongs to. ``places`` (n,) say where each
     pair was read, ``left_out`` which rows were not used and why, one line each.
 
-    Labels may be given as any sequence, and become arrays here: ``groups`` may be strings; strings in
-    ``factors`` and ``nuisance`` become codes by first appearance, which ``code_names`` then names; in
+    Labels may be given as any sequence, and become arrays here. Strings become codes: of ``groups`` in their
+    order, of ``factors`` and ``nuisance`` by first appearance, and ``code_names`` then names these; in
     ``trusted``, 0 and 1 will do. Raises :class:`InputError`, which names the field and the row, on unequal
     lengths, a label that is missing, NaN or of another kind than the first, and on a code without a name in a
     column whose codes have names.
@@ -93,7 +93,7 @@ class Pairs:
             )
         n = next(iter(counts.values()))
         made: dict[str, Any] = {
-            "groups": None if self.groups is None else column_of("groups", self.groups, n),
+            "groups": None if self.groups is None else groups_of("groups", self.groups, n),
             "trusted": None if self.trusted is None else marks_of("trusted", self.trusted, n),
             "splits": None if self.splits is None else column_of("splits", self.splits, n),
             "code_names": self.code_names,

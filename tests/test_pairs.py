@@ -78,7 +78,7 @@ def test_labels_of_any_sequence_are_those_of_arrays(kind):
 
 def test_arrays_stay_the_very_arrays():
     given = {
-        "groups": np.array(TEXTS),
+        "groups": np.array(LABELS, dtype=np.int32),
         "trusted": np.array([True, False, True]),
         "splits": np.array(TEXTS),
         "factors": {"f": np.array(LABELS, dtype=np.uint8)},
@@ -89,6 +89,12 @@ def test_arrays_stay_the_very_arrays():
         given[name] for name in ("groups", "trusted", "splits")
     )
     assert (pairs.factors["f"], pairs.nuisance["s"]) == (given["factors"]["f"], given["nuisance"]["s"])
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_groups_of_strings_are_codes_in_the_order_of_the_strings(kind):
+    groups = Pairs(inputs=INPUTS, groups=kind(["web", "agency", "web"])).groups
+    assert (groups.tolist(), groups.dtype) == ([1, 0, 1], np.int64)
 
 
 def test_strings_take_the_codes_that_names_give_and_the_next_ones():
@@ -108,7 +114,7 @@ def test_strings_take_the_codes_that_names_give_and_the_next_ones():
 
 def test_bytes_are_text_and_marks_may_be_numbers():
     pairs = Pairs(inputs=INPUTS, groups=np.array([b"a", b"b", b"a"]), trusted=[1, 0.0, True])
-    assert (pairs.groups.tolist(), pairs.trusted.tolist()) == (["a", "b", "a"], [True, False, True])
+    assert (pairs.groups.tolist(), pairs.trusted.tolist()) == ([0, 1, 0], [True, False, True])
 
 
 @pytest.mark.parametrize(
