@@ -5,9 +5,9 @@ Kernel PCA and canonical partial least squares are fitted on some of the digits 
 the gates that hold for anybody's encoder. From the root of the repository::
 
     python examples/digits.py
-    pytest --mmaudit --mmaudit-subject examples.digits:subject --mmaudit-data examples.digits:pairs
-    pytest --mmaudit --mmaudit-subject examples.digits:MISPAIRED.subject \
-        --mmaudit-data examples.digits:MISPAIRED.pairs
+    pytest --mmaudit --mmaudit-subject=examples.digits:subject --mmaudit-data=examples.digits:pairs
+    pytest --mmaudit --mmaudit-subject=examples.digits:MISPAIRED.subject \
+        --mmaudit-data=examples.digits:MISPAIRED.pairs
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ So that the example runs as it stands, it starts a small server on this machine 
 words in them, and fails now and then as real services do. For a service of your own, with the key in the
 environment::
 
-    pytest --mmaudit --mmaudit-subject https://host/v1/embeddings#model --mmaudit-data my_module:make_pairs
+    pytest --mmaudit --mmaudit-subject=https://host/v1/embeddings#model --mmaudit-data=my_module:make_pairs
 
 Run ``python examples/endpoint.py``.
 """

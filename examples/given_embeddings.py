@@ -3,7 +3,7 @@
 Two files are made, each an array (2, items, width): ``healthy.npy``, in which both modalities are cones far
 from each other, as those of real CLIP models are, and ``collapsed.npy``, the same items drawn so close
 together that little of the scale is left to tell them apart. Run ``python examples/given_embeddings.py``;
-for a file of your own ``pytest --mmaudit --mmaudit-subject my_embeddings.npy``.
+for a file of your own ``pytest --mmaudit --mmaudit-subject=my_embeddings.npy``.
 """
 
 import tempfile

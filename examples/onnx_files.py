@@ -2,7 +2,7 @@
 
 The built-in aligner is trained and its two encoders are written as ``image.onnx`` and ``text.onnx``, node
 by node. Needs ``onnx`` to write them and ``onnxruntime`` to audit them. Run ``python
-examples/onnx_files.py``; for files of your own ``pytest --mmaudit --mmaudit-subject FOLDER``.
+examples/onnx_files.py``; for files of your own ``pytest --mmaudit --mmaudit-subject=FOLDER``.
 """
 
 import tempfile

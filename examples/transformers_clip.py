@@ -5,8 +5,8 @@ on the built-in world's pictures and sentences; nothing is downloaded. In the wa
 sentence share a code that means nothing; the audit is given those and no word of the code. Run
 ``python examples/transformers_clip.py``, or::
 
-    pytest --mmaudit --mmaudit-subject examples.transformers_clip:clean \
-        --mmaudit-data examples.transformers_clip:clean_pairs
+    pytest --mmaudit --mmaudit-subject=examples.transformers_clip:clean \
+        --mmaudit-data=examples.transformers_clip:clean_pairs
 """
 
 import dataclasses
