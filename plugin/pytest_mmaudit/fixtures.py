@@ -62,7 +62,7 @@ class Gate:
         ``failure`` is the failure mode it speaks of (default: the marker's, else ``project``), ``question``
         what it answers. Returns the outcome of a passing gate; fails the test on REJECT and, unless the
         settings say otherwise, on INCONCLUSIVE; skips it on NOT EVIDENCED. Raises :class:`SettingsError` on
-        an unknown or misspelt name and :class:`InputError` on a measurement without a limit.
+        an unknown or misspelt name and :class:`InputError` on what is no measurement or has no limit.
         """
         if isinstance(what, str):
             if low is not None or high is not None:
@@ -74,6 +74,11 @@ class Gate:
                 raise SettingsError(f"no check {what!r} in the catalogue; {did_you_mean(what, known)}")
             outcome, needs = self._auditor.run(what), check_named(what).needs
         else:
+            if not isinstance(what, Measurement):
+                raise InputError(
+                    f"cannot judge a {type(what).__name__}; give a check's name, or a measurement such as "
+                    "mmaudit.inference.exact(name, value, n) or those of mmaudit.diagnostics"
+                )
             if low is None and high is None:
                 raise InputError(f"no limit for {what.name}: give low=… or high=… or both")
             limit = Limit(low=low, high=high, kind="user", rationale="set by the test that measures it")

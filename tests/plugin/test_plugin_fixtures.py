@@ -68,6 +68,9 @@ def test_mine_sets_no_limit(mmaudit_gate):
 def test_mine_misspells_a_failure(mmaudit_gate):
     mmaudit_gate(measured(3.0), high=5, failure="colapse")
 
+def test_mine_gates_a_number(mmaudit_gate):
+    mmaudit_gate(3.0, high=5)
+
 def test_mine_limits_a_catalogue_check(mmaudit_gate):
     mmaudit_gate("symmetry_gap", high=1)
 """
@@ -75,7 +78,7 @@ def test_mine_limits_a_catalogue_check(mmaudit_gate):
 
 def test_gates_of_a_projects_own(project):
     result = run(project, OWN_GATES, "-rs")
-    result.assert_outcomes(passed=2, failed=5, skipped=1)
+    result.assert_outcomes(passed=2, failed=6, skipped=1)
     result.stdout.fnmatch_lines(
         [
             "REJECT: blurred pictures is 7 (exact, n 120), outside the allowed ≤ 5.",
@@ -85,6 +88,7 @@ def test_gates_of_a_projects_own(project):
             "no check 'symetry_gap' in the catalogue; did you mean 'symmetry_gap'?",
             "no limit for blurred pictures: give low=… or high=… or both",
             "failure='colapse'; did you mean 'collapse'?",
+            "cannot judge a float; give a check's name, or a measurement *",
             "the limit of * is set in [[]tool.mmaudit.limits], not in a test",
             "SKIPPED * NOT EVIDENCED: needs an encoder to run again*",
         ],
