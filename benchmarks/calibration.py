@@ -5,7 +5,7 @@ a single audit), and prints for every mechanism and severity the harm done, the 
 to see it, the power of the gates and how the failure was named; then the false alarms with a 95 % upper
 bound, the attribution by access level, and the error of the mispairing rate. Every figure carries its n.
 
-    python benchmarks/calibration.py --out results        # about 40 minutes on two cores
+    python benchmarks/calibration.py --out results        # a quarter of an hour on two cores
     python benchmarks/calibration.py --stage development  # the seeds that limits and rules were chosen on
     python benchmarks/calibration.py --quick              # a look, a few minutes
     python benchmarks/calibration.py --executor dask://scheduler:8786    # on the workers of a cluster

@@ -35,7 +35,7 @@ from mmaudit.threads import one_blas_thread
 
 __all__ = ["BENIGN", "COMPOUNDS", "Model", "Plan", "keep", "kept", "measured", "models"]
 
-DEVELOPMENT, EVALUATION = 10_000, 90_000
+DEVELOPMENT, EVALUATION = 10_000, 110_000
 """Where the seeds of the two stages begin: limits and rules were chosen on the first alone. Earlier
 evaluations have looked at those between."""
 EARLY_EPOCH = 4
