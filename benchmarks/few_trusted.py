@@ -66,6 +66,7 @@ def report(trusted: int, rho: float, q: float, redraws: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

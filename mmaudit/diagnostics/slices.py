@@ -71,7 +71,7 @@ def slice_spread(
     The interval is the infinitesimal jackknife, over groups, of the ratio, whose two sides share the slice's.
     Slices of fewer than :data:`LEAST` groups are left out. Undefined where a slice holds every item.
     """
-    group = _by_appearance(group_codes(groups, len(embeddings)))
+    group = inference.by_appearance(group_codes(groups, len(embeddings)))
     found = []
     for z, modality in zip(embeddings.scored, embeddings.modalities, strict=True):
         points = _points(z)
@@ -102,12 +102,6 @@ def slice_spread(
             )
             found.append(ratio)
     return found
-
-
-def _by_appearance(group: IntArray) -> IntArray:
-    """Return dense codes (n,) numbered by first appearance: items that all differ keep their order."""
-    first = np.unique(group, return_index=True)[1]
-    return np.argsort(np.argsort(first))[group]
 
 
 def _points(z: npt.ArrayLike) -> FloatArray:

@@ -32,6 +32,7 @@ __all__ = [
     "Labels",
     "at_confidence",
     "bounded_mean",
+    "by_appearance",
     "canonical_order",
     "cluster_totals",
     "delete_one",
@@ -300,7 +301,7 @@ def jackknife(
     of a cluster, ``clusters`` (n,) being their labels, are drawn as one.
     """
     rows = np.asarray(order, dtype=np.int64)
-    unit = np.arange(len(rows)) if clusters is None else _by_appearance(np.asarray(clusters)[rows])
+    unit = np.arange(len(rows)) if clusters is None else by_appearance(np.asarray(clusters)[rows])
     units = int(unit.max(initial=-1)) + 1
     g = min(groups, units)
     if g < 2:
@@ -320,8 +321,11 @@ def jackknife(
     return student(name, value, se, g - 1, len(rows), **labels)
 
 
-def _by_appearance(labels: npt.NDArray[Any]) -> IntArray:
-    """Number ``labels`` (n,) in the order in which they are first met."""
+def by_appearance(labels: npt.NDArray[Any]) -> IntArray:
+    """Return ``labels`` (n,) as dense codes (n,) int64, numbered by where each is first met.
+
+    Labels that all differ so keep their order.
+    """
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     number = np.empty(len(first), dtype=np.int64)
     number[np.argsort(first)] = np.arange(len(first))
